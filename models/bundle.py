@@ -1,0 +1,165 @@
+"""The bundle: one folder with everything that scoring needs, described, hashed and verified. No pickle, ever."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models import metadata, prepare
+from models.calibration import Platt
+from models.errors import BundleRefused
+from models.runtime import Encoder, Floats, Heads, NgramModel, TextModel
+from models.taxonomy import Taxonomy
+
+SCHEMA = "bundle.v1"
+MANIFEST = "manifest.json"
+DEFAULT = Path(__file__).parent / "bundles" / "default"
+
+
+class Threshold(BaseModel):
+    """The probability from which a category is flagged, and the intent that chose it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: float
+    intent: str
+
+
+class Golden(BaseModel):
+    """An input with the outputs that this bundle must reproduce within the manifest's tolerance."""
+
+    text: str
+    violation: float | None
+    expected_severity: float | None
+
+
+class Manifest(BaseModel):
+    """`manifest.json`. Unknown fields are kept out, so that newer minor versions still load."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    schema_version: Literal["bundle.v1"]
+    name: str
+    version: str
+    created: str
+    text_model: Literal["encoder", "hashed-ngrams.v1"]
+    prepare: Literal["prepare.v1"]
+    metadata: Literal["metadata.v1"]
+    languages: list[str]
+    outputs: list[str]  # of heads.onnx, in order: violation, the learned categories, severity_2 … severity_4
+    calibration: dict[str, Platt]
+    thresholds: dict[str, Threshold]
+    prevalence: dict[str, float]  # of the calibration sample; the probabilities hold at it
+    max_distance: float  # beyond this a text is out of distribution
+    metadata_cap: float  # in log-odds; everything learnt from simulated metadata stays within it
+    simulated: list[str]  # parts that were learnt from simulated data
+    evaluation: dict[str, Any]
+    training_data: list[dict[str, Any]]
+    environment: dict[str, str]
+    golden: list[Golden]
+    golden_tolerance: float
+    files: dict[str, str]  # name → SHA-256
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle. `digest` is the SHA-256 of the manifest, which holds those of all other files."""
+
+    path: Path
+    manifest: Manifest
+    digest: str
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a bundle and verify its schema, its hashes and its golden outputs. Raises BundleRefused."""
+        bundle = cls.read(path)
+        from models.scorer import check_golden  # the scorer needs this module
+
+        check_golden(bundle)
+        return bundle
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a bundle and verify its schema and hashes alone. Raises BundleRefused."""
+        try:
+            raw = (path / MANIFEST).read_bytes()
+            manifest = Manifest.model_validate_json(raw)
+        except OSError as error:
+            raise BundleRefused(f"{path} holds no readable {MANIFEST}: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or MANIFEST
+            raise BundleRefused(f"{path / MANIFEST} does not fit schema {SCHEMA}: {where}: {first['msg']}") from None
+        for name, expected in manifest.files.items():
+            file = path / name
+            if Path(name).name != name or not file.is_file():
+                raise BundleRefused(f"{path} lacks the file {name} that its manifest lists")
+            if (found := sha256(file)) != expected:
+                raise BundleRefused(f"{file} has SHA-256 {found[:12]}…, the manifest says {expected[:12]}…")
+        return cls(path, manifest, f"sha256:{hashlib.sha256(raw).hexdigest()}")
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        """The model's version."""
+        return self.manifest.version
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy that the bundle was trained for."""
+        return Taxonomy.read(self.path / "taxonomy.yaml")
+
+    def text_model(self) -> TextModel:
+        """Open the text model."""
+        if self.manifest.text_model == "encoder":
+            return Encoder(self.path / "encoder.onnx", self.path / "tokenizer.json")
+        return NgramModel(self.path / "ngrams.onnx")
+
+    def heads(self) -> Heads:
+        """Open the heads."""
+        return Heads(self.path / "heads.onnx")
+
+    def reference(self) -> tuple[dict[str, Any], Floats]:
+        """What the calibration sample looked like: histograms, and embeddings [n, dimensions]. Never text."""
+        histograms = json.loads((self.path / "reference.json").read_text("utf-8"))
+        return histograms, np.load(self.path / "reference.npy", allow_pickle=False).astype(np.float32)
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write(path: Path, fields: Mapping[str, Any], files: Mapping[str, Path]) -> Bundle:
+    """Write a bundle folder from manifest fields and the files to copy in; return it, read back and hash-checked.
+
+    The folder appears whole or not at all. Raises FileExistsError if `path` exists already.
+    """
+    if path.exists():
+        raise FileExistsError(path)
+    partial = path.with_name(path.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name, source in files.items():
+        shutil.copyfile(source, partial / name)
+    fixed = {
+        "schema_version": SCHEMA,
+        "prepare": prepare.VERSION,
+        "metadata": metadata.VERSION,
+        "files": {name: sha256(partial / name) for name in sorted(files)},
+    }
+    manifest = Manifest.model_validate({**fields, **fixed})
+    (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", "utf-8")
+    partial.rename(path)
+    return Bundle.read(path)

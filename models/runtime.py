@@ -1,0 +1,113 @@
+"""The ONNX runtime: prepared text in, embeddings of its windows and the heads' raw outputs out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from tokenizers import Tokenizer
+
+from models.ngrams import hashed_ngrams
+
+Floats = npt.NDArray[np.float32]
+WINDOW = 128  # tokens of one run, the two special ones included
+OVERLAP = 16  # tokens that neighbouring windows share
+MAX_WINDOWS = 8  # a longer text is cut, with a warning
+
+
+def open_session(path: Path) -> ort.InferenceSession:
+    """A single-threaded CPU session; parallelism comes from worker processes."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # With texts of every length the arena and the memory plan would keep the worst shape ever seen.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def windows(length: int) -> tuple[list[tuple[int, int]], bool]:
+    """Split `length` tokens into overlapping [start, end) windows; also say whether the text was cut."""
+    size, step = WINDOW - 2, WINDOW - 2 - OVERLAP
+    starts = [start for start in range(0, max(length, 1), step) if start == 0 or start + OVERLAP < length]
+    return [(start, min(start + size, length)) for start in starts[:MAX_WINDOWS]], len(starts) > MAX_WINDOWS
+
+
+class TextModel(Protocol):
+    """What turns a prepared text into embeddings."""
+
+    def embed(self, text: str) -> tuple[Floats, bool]:
+        """Return the embeddings [windows, dimensions] of a prepared text, and whether it was cut."""
+        ...
+
+
+class Encoder:
+    """A transformer: WordPiece tokens, one window a run and never padded.
+
+    Dynamic int8 has one activation scale per tensor, so that padding or neighbours in a batch would change a score
+    (onnxruntime #10111).
+    """
+
+    def __init__(self, graph: Path, tokenizer: Path) -> None:
+        self._session = open_session(graph)
+        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._first, self._last = self._tokenizer.encode("").ids
+
+    def embed(self, text: str) -> tuple[Floats, bool]:
+        """See TextModel."""
+        tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
+        spans, cut = windows(len(tokens))
+        rows = []
+        for start, end in spans:
+            ids = np.array([[self._first, *tokens[start:end], self._last]], dtype=np.int64)
+            rows.append(self._session.run(["embedding"], {"input_ids": ids})[0])
+        return np.concatenate(rows), cut
+
+
+class NgramModel:
+    """The fast text model: hashed n-grams summed over a projection table."""
+
+    def __init__(self, graph: Path) -> None:
+        self._session = open_session(graph)
+
+    def embed(self, text: str) -> tuple[Floats, bool]:
+        """See TextModel."""
+        ids, cut = hashed_ngrams(text)
+        row: Floats = self._session.run(["embedding"], {"ids": ids})[0]
+        return row, cut
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What the text alone says: raw outputs [outputs], mean embedding [dimensions], distance from training texts."""
+
+    logits: Floats
+    embedding: Floats
+    distance: float
+    cut: bool
+
+
+class Heads:
+    """Everything fitted on top of the embedding: the output layer, and the squared Mahalanobis distance."""
+
+    def __init__(self, graph: Path) -> None:
+        self._session = open_session(graph)
+
+    def run(self, embeddings: Floats) -> tuple[Floats, Floats]:
+        """Embeddings [n, dimensions] → logits [n, outputs], distances [n]."""
+        logits, distance = self._session.run(["logits", "distance"], {"embedding": embeddings})
+        return logits, distance
+
+
+def read_text(model: TextModel, heads: Heads, text: str) -> Signal:
+    """Score a prepared text; of several windows the highest output counts, as one bad passage makes a text bad."""
+    embeddings, cut = model.embed(text)
+    logits, distance = heads.run(embeddings)
+    return Signal(logits.max(axis=0), embeddings.mean(axis=0), float(distance.min()), cut)

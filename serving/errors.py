@@ -1,0 +1,87 @@
+"""The errors of the service on top of those of the model: what a caller did that cannot be done."""
+
+from models.errors import FrontlineError
+
+
+class InvalidJson(FrontlineError):
+    """A body that is not JSON."""
+
+    code, status = "invalid_json", 400
+
+
+class InvalidRequest(FrontlineError):
+    """A body or parameter that does not fit the call."""
+
+    code, status = "invalid_request", 422
+
+
+class Unauthenticated(FrontlineError):
+    """No token, or one that is unknown or revoked."""
+
+    code, status = "unauthenticated", 401
+
+
+class Forbidden(FrontlineError):
+    """A token whose role may not do this."""
+
+    code, status = "forbidden", 403
+
+
+class NotFound(FrontlineError):
+    """Nothing has this id, or the token's role may not know of it."""
+
+    code, status = "not_found", 404
+
+
+class ReportConflict(FrontlineError):
+    """A known report_id with another body."""
+
+    code, status = "report_conflict", 409
+
+
+class ClaimLapsed(FrontlineError):
+    """A claim that ran out, was released, or was never this reviewer's."""
+
+    code, status = "claim_lapsed", 409
+
+
+class DecisionConflict(FrontlineError):
+    """A known decision_id with another body."""
+
+    code, status = "decision_conflict", 409
+
+
+class ContentChanged(FrontlineError):
+    """A decision on a version of the content that is no longer the current one."""
+
+    code, status = "content_changed", 409
+
+
+class BodyTooLarge(FrontlineError):
+    """A body over the limit."""
+
+    code, status = "body_too_large", 413
+
+
+class TooManyReports(FrontlineError):
+    """A batch over the limit."""
+
+    code, status = "too_many_reports", 413
+
+
+class UnsupportedMediaType(FrontlineError):
+    """A body that does not say it is JSON."""
+
+    code, status = "unsupported_media_type", 415
+
+
+class Overloaded(FrontlineError):
+    """More requests than the service takes on at once."""
+
+    code, status = "overloaded", 503
+
+
+class NotReady(FrontlineError):
+    """No verified bundle is loaded yet."""
+
+    code, status = "not_ready", 503

@@ -1,0 +1,42 @@
+"""Every setting of the service, declared once; set them as FRONTLINE_… environment variables."""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import models
+
+DEFAULT_BUNDLE = Path(models.__path__[0]) / "bundles" / "default"
+
+
+class Settings(BaseSettings):
+    """Settings read from the environment, each as `FRONTLINE_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="FRONTLINE_", frozen=True, populate_by_name=True)
+
+    home: Path = Field(Path(".frontline"), description="Folder of the SQLite store and of the installed bundles.")
+    database_url: str = Field("", description="SQLAlchemy URL of the store; empty for SQLite in the home folder.")
+    bundle: Path = Field(DEFAULT_BUNDLE, description="Bundle to serve while no champion is promoted.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(
+        3000,
+        ge=1,
+        le=65535,
+        validation_alias=AliasChoices("FRONTLINE_PORT", "PORT"),
+        description="Port to listen on; a plain PORT is read as well.",
+    )
+    workers: int = Field(1, ge=1, le=256, description="Server processes; two on two cores beat one with two threads.")
+    lease_seconds: int = Field(900, ge=10, description="How long a reviewer holds a claimed case, in seconds.")
+    max_body_bytes: int = Field(8 * 2**20, ge=1024, description="Largest request body, in bytes.")
+    max_batch: int = Field(256, ge=1, description="Most reports in one batch.")
+    max_in_flight: int = Field(256, ge=1, description="Requests one worker handles at once before it answers 503.")
+    metadata: bool = Field(True, description="Score with the report's metadata; off, only its text counts.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe message logged.")
+    data: Path | None = Field(None, description="Folder of labelled data, for training commands.")
+    blind_share: float = Field(0.1, ge=0, le=1, description="Share of cases that reviewers see without hints.")
+
+    @property
+    def store_url(self) -> str:
+        """The SQLAlchemy URL of the store in use."""
+        return self.database_url or f"sqlite:///{self.home / 'frontline.db'}"
