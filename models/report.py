@@ -11,9 +11,10 @@ from models.errors import InvalidReport
 
 MAX_TEXT = 100_000  # code points; longer texts are refused, not cut
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
-Id = Annotated[str, Field(min_length=1, max_length=256)]
+# No control characters: PostgreSQL refuses U+0000, and the others only ever come from mistakes.
+Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Count = Annotated[int, Field(ge=0, le=10**15)]
-Name = Annotated[str, Field(min_length=1, max_length=64)]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 def _not_ancient(value: datetime) -> datetime:
@@ -127,11 +128,12 @@ def parse_report(value: object) -> tuple[Report, list[str]]:
     try:
         report = Report.model_validate(value)
     except ValidationError as error:
-        raise _explain(error) from None
+        raise explain(error) from None
     return report, [f"unknown_field:{path}" for path in _unknown(value, report)]
 
 
-def _explain(error: ValidationError) -> InvalidReport:
+def explain(error: ValidationError) -> InvalidReport:
+    """The first thing wrong, in words that never quote the value."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     kind, context = first["type"], first.get("ctx", {})

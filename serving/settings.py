@@ -5,9 +5,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-import models
-
-DEFAULT_BUNDLE = Path(models.__path__[0]) / "bundles" / "default"
+from models.bundle import DEFAULT
 
 
 class Settings(BaseSettings):
@@ -17,7 +15,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".frontline"), description="Folder of the SQLite store and of the installed bundles.")
     database_url: str = Field("", description="SQLAlchemy URL of the store; empty for SQLite in the home folder.")
-    bundle: Path = Field(DEFAULT_BUNDLE, description="Bundle to serve while no champion is promoted.")
+    bundle: Path = Field(DEFAULT, description="Bundle to serve while no champion is promoted.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(
         3000,

@@ -39,7 +39,8 @@ class UtcTime(TypeDecorator[datetime]):
         """Read as UTC."""
         if value is None:
             return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+        moment: datetime = value
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 metadata = MetaData(
@@ -123,7 +124,7 @@ scores = Table(
     Column("report_id", Id, ForeignKey("reports.report_id"), nullable=False, index=True),
     Column("bundle", String(128), nullable=False),
     Column("violation_probability", Float),
-    Column("expected_severity", Float, nullable=False),
+    Column("expected_severity", Float),
     Column("abstained", Boolean, nullable=False),
     Column("score", Free, nullable=False),
     Column("created_at", UtcTime, nullable=False),

@@ -1,0 +1,220 @@
+"""The HTTP API under /v1: scores, reports, cases, the queue and decisions."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+
+from models import Report, Score
+from serving import decisions, desk, queue
+from serving.auth import READERS, SCORERS, WORKERS, Identity
+from serving.cases import read_case, read_report
+from serving.errors import InvalidRequest, TooManyReports
+from serving.http import documentation
+from serving.http.access import allow, runtime_of
+from serving.http.bodies import checked, json_body
+from serving.http.documentation import body, errors
+from serving.http.edge import Edge
+from serving.http.errors import install as install_errors
+from serving.http.errors import request_id_of
+from serving.intake import Rejected, accept, score_all
+from serving.runtime import Runtime
+from serving.schemas import (
+    BatchAnswer,
+    CaseOut,
+    ClaimAnswer,
+    ClaimOut,
+    ClaimRequest,
+    ClaimToken,
+    Decision,
+    DecisionFeed,
+    DecisionIn,
+    ErrorDetail,
+    ItemError,
+    ReportAnswer,
+    ReportBatch,
+)
+
+router = APIRouter(prefix="/v1")
+In = Annotated[Runtime, Depends(runtime_of)]
+Intake = Annotated[Identity, Depends(allow(*SCORERS))]
+Reader = Annotated[Identity, Depends(allow(*READERS))]
+Reviewer = Annotated[Identity, Depends(allow(*WORKERS))]
+Body = Annotated[object, Depends(json_body)]
+Explain = Annotated[Literal["spans"] | None, Query(description="`spans` adds hints to the score.")]
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """The application around a runtime, which whoever serves it starts and stops."""
+    app = FastAPI(
+        title="Frontline",
+        version="1",
+        description=documentation.DESCRIPTION,
+        docs_url=None,  # the usual page loads scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.runtime = runtime
+    app.include_router(router)
+    install_errors(app)
+    documentation.install(app)
+    app.add_middleware(
+        Edge, max_body_bytes=runtime.settings.max_body_bytes, max_in_flight=runtime.settings.max_in_flight
+    )
+    return app
+
+
+@router.post(
+    "/score",
+    tags=["scores"],
+    response_model=Score,
+    openapi_extra=body(Report),
+    responses=errors(400, 413, 415, 422),
+)
+def score_one(runtime: In, _who: Intake, value: Body, explain: Explain = None) -> Response:
+    """Score one report; nothing is kept."""
+    return _single(score_all(runtime.scorer, [value], _now(), explain=explain is not None)[0])
+
+
+@router.post(
+    "/score/batch",
+    tags=["scores"],
+    response_model=BatchAnswer,
+    openapi_extra=body(ReportBatch),
+    responses=errors(400, 413, 415, 422),
+)
+def score_many(request: Request, runtime: In, _who: Intake, value: Body, explain: Explain = None) -> Response:
+    """Score several reports; nothing is kept, and a bad report fails alone."""
+    items = _items(runtime, value)
+    return _batch(request, score_all(runtime.scorer, items, _now(), explain=explain is not None))
+
+
+@router.post(
+    "/reports",
+    tags=["reports"],
+    response_model=Score,
+    openapi_extra=body(Report),
+    responses=errors(400, 409, 413, 415, 422),
+)
+def post_report(runtime: In, _who: Intake, value: Body) -> Response:
+    """Score a report, keep it once, and put its case in the queue. The same report again gives the same answer."""
+    return _single(accept(runtime.store, runtime.scorer, [value], _now(), runtime.settings.blind_share)[0])
+
+
+@router.post(
+    "/reports/batch",
+    tags=["reports"],
+    response_model=BatchAnswer,
+    openapi_extra=body(ReportBatch),
+    responses=errors(400, 413, 415, 422),
+)
+def post_reports(request: Request, runtime: In, _who: Intake, value: Body) -> Response:
+    """Score and keep several reports; a bad report fails alone."""
+    items = _items(runtime, value)
+    return _batch(request, accept(runtime.store, runtime.scorer, items, _now(), runtime.settings.blind_share))
+
+
+@router.get("/reports/{report_id}", tags=["reports"], responses=errors(404, 422))
+def get_report(runtime: In, _who: Reader, report_id: str) -> ReportAnswer:
+    """What became of a report."""
+    return read_report(runtime.store, report_id)
+
+
+@router.get("/cases/{case_id}", tags=["cases"], responses=errors(404, 422))
+def get_case(runtime: In, who: Reader, case_id: str) -> CaseOut:
+    """A case, with its content for those who may see it."""
+    return read_case(runtime.store, case_id, who, _now())
+
+
+@router.post(
+    "/queue/claim",
+    tags=["queue"],
+    response_model=ClaimAnswer,
+    openapi_extra=body(ClaimRequest),
+    responses={204: {"description": "No case waits."}, **errors(400, 413, 415, 422)},
+)
+def claim(runtime: In, who: Reviewer, value: Body, explain: Explain = None) -> Any:
+    """Claim the next case under a lease."""
+    wanted = checked(ClaimRequest, value)
+    answer = desk.claim_next(
+        runtime, who, _now(), lanes=wanted.lanes, languages=wanted.languages, explain=explain is not None
+    )
+    return answer or Response(status_code=204)
+
+
+@router.post(
+    "/queue/claims/{claim_id}/extend",
+    tags=["queue"],
+    openapi_extra=body(ClaimToken),
+    responses=errors(400, 409, 413, 415, 422),
+)
+def extend(runtime: In, who: Reviewer, claim_id: str, value: Body) -> ClaimOut:
+    """Hold a claimed case for another lease from now."""
+    lease = timedelta(seconds=runtime.settings.lease_seconds)
+    held = queue.extend(runtime.store, who, claim_id, checked(ClaimToken, value).token, lease=lease, now=_now())
+    return ClaimOut(id=held.id, token=held.token, expires_at=held.expires_at)
+
+
+@router.post(
+    "/queue/claims/{claim_id}/release",
+    tags=["queue"],
+    status_code=204,
+    openapi_extra=body(ClaimToken),
+    responses=errors(400, 409, 413, 415, 422),
+)
+def release(runtime: In, who: Reviewer, claim_id: str, value: Body) -> None:
+    """Put a claimed case back undecided."""
+    queue.release(runtime.store, who, claim_id, checked(ClaimToken, value).token, now=_now())
+
+
+@router.post(
+    "/decisions",
+    tags=["decisions"],
+    openapi_extra=body(DecisionIn),
+    responses=errors(400, 409, 413, 415, 422),
+)
+def post_decision(runtime: In, who: Reviewer, value: Body) -> Decision:
+    """Decide a claimed case. The same decision again gives the same answer; a lapsed claim is refused."""
+    return decisions.decide(runtime.store, runtime.scorer.bundle.taxonomy, who, checked(DecisionIn, value), _now())
+
+
+@router.get("/decisions", tags=["decisions"], responses=errors(422))
+def get_decisions(
+    runtime: In,
+    _who: Intake,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="The cursor: `next` of the page before.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> DecisionFeed:
+    """The decisions after a cursor, in order, for the system that acts on them."""
+    return decisions.feed(runtime.store, after, limit)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _items(runtime: Runtime, value: object) -> list[object]:
+    items = value.get("reports") if isinstance(value, dict) else None
+    if not isinstance(items, list):
+        raise InvalidRequest('the body must be an object such as {"reports": [...]}', field="reports")
+    if len(items) > (limit := runtime.settings.max_batch):
+        raise TooManyReports(f"the batch holds {len(items)} reports, at most {limit} go at once", field="reports")
+    return items
+
+
+def _single(result: Score | Rejected) -> Response:
+    if isinstance(result, Rejected):
+        raise result.error
+    return Response(result.model_dump_json(), media_type="application/json")
+
+
+def _batch(request: Request, results: Sequence[Score | Rejected]) -> Response:
+    request_id = request_id_of(request)
+    answers = [
+        ItemError(report_id=result.report_id, error=ErrorDetail.model_validate(result.error.as_dict(request_id)))
+        if isinstance(result, Rejected)
+        else result
+        for result in results
+    ]
+    return Response(BatchAnswer(results=answers).model_dump_json(), media_type="application/json")

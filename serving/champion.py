@@ -1,0 +1,51 @@
+"""Which bundle is served: the folder that the pointer `champion` names, replaced atomically and watched."""
+
+import os
+import shutil
+from pathlib import Path
+
+from models import Bundle, BundleRefused
+
+POINTER = "champion"
+
+
+def _folder(home: Path) -> Path:
+    return home / "bundles"
+
+
+def _name(digest: str) -> str:
+    name = digest.removeprefix("sha256:")
+    if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
+        raise BundleRefused(f"the bundle digest has {len(name)} characters, expected 64 hexadecimal ones")
+    return name
+
+
+def install(bundle_path: Path, home: Path) -> str:
+    """Verify a bundle, copy it to the home folder under its digest, and return the digest. Raises BundleRefused."""
+    digest = Bundle.load(bundle_path).digest
+    target = _folder(home) / _name(digest)
+    if not target.exists():
+        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(bundle_path, partial)
+        partial.rename(target)
+    return digest
+
+
+def set_champion(home: Path, digest: str) -> None:
+    """Serve an installed bundle from now on. Raises BundleRefused if it is not installed."""
+    name = _name(digest)
+    if not (_folder(home) / name).is_dir():
+        raise BundleRefused(f"bundle {name[:12]}… is not installed in {_folder(home)}")
+    partial = _folder(home) / f"{POINTER}.{os.getpid()}.partial"
+    partial.write_text(name + "\n", "ascii")
+    partial.replace(_folder(home) / POINTER)
+
+
+def champion_path(home: Path) -> Path | None:
+    """The folder of the promoted bundle, or None if none was promoted. Raises BundleRefused if the pointer is bad."""
+    try:
+        name = (_folder(home) / POINTER).read_text("ascii").strip()
+    except FileNotFoundError:
+        return None
+    return _folder(home) / _name(name)

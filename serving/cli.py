@@ -1,0 +1,128 @@
+"""The command line `frontline`: run the service, look after tokens, score files, see the queue."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from models import Bundle, FrontlineError, Scorer
+from serving import auth
+from serving.champion import champion_path
+from serving.files import json_lines, read_rows, score_rows
+from serving.settings import Settings
+from serving.show import queue_table
+from serving.store import Store
+from serving.store import migrate as migrate_store
+from serving.up import server_command, up_service
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Triage scoring for Trust & Safety report queues.")
+token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens that callers sign in with.")
+app.add_typer(token_app, name="token")
+out, err = Console(), Console(stderr=True)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Show our own errors as one line instead of a traceback."""
+    try:
+        yield
+    except FrontlineError as error:
+        err.print(f"[bold red]{error.code}[/]: {escape(error.message)}", highlight=False)
+        raise typer.Exit(1) from None
+
+
+def _store() -> Store:
+    store = Store(Settings().store_url)
+    if store.is_sqlite:
+        migrate_store(store)
+    return store
+
+
+@app.command()
+def serve() -> None:
+    """Run the service in the foreground; Ctrl-C lets requests in flight finish. Settings come from FRONTLINE_…."""
+    command, environment = server_command(Settings())
+    os.execve(command[0], command, environment)  # noqa: S606  (this very interpreter)
+
+
+@app.command()
+def up() -> None:
+    """Set up whatever is missing and run the service: store, tokens, and sample reports in an empty store."""
+    with _plain_errors():
+        raise typer.Exit(up_service(Settings(), out))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the store to the current schema."""
+    with _plain_errors():
+        store = Store(Settings().store_url)
+        migrate_store(store)
+    out.print(f"The store {store.url.render_as_string(hide_password=True)} is current.", highlight=False)
+
+
+@token_app.command("create")
+def token_create(role: str, name: Annotated[str, typer.Option(help="Who or what it is for.")] = "") -> None:
+    """Make a token for a role and print it, once."""
+    with _plain_errors():
+        print(auth.create_token(_store(), name or role, role))
+
+
+@token_app.command("list")
+def token_list() -> None:
+    """List the tokens."""
+    table = Table("id", "name", "role", "created", "revoked")
+    for row in auth.list_tokens(_store()):
+        revoked = f"{row.revoked_at:%Y-%m-%d %H:%M}" if row.revoked_at else ""
+        table.add_row(row.id, escape(row.name), row.role, f"{row.created_at:%Y-%m-%d %H:%M}", revoked)
+    out.print(table)
+
+
+@token_app.command("revoke")
+def token_revoke(token_id: str) -> None:
+    """Refuse a token, given by its id, from now on."""
+    with _plain_errors():
+        auth.revoke_token(_store(), token_id)
+
+
+@app.command()
+def score(
+    source: Annotated[str, typer.Argument(metavar="FILE", help=".jsonl, .csv or .parquet; - for JSON lines on stdin.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write here instead of to stdout.")] = None,
+) -> None:
+    """Score a file of reports: one JSON line per row, in order; a row that cannot be scored says why in its place."""
+    settings = Settings()
+    with _plain_errors(), output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as target:
+        bundle = Bundle.load(champion_path(settings.home) or settings.bundle)
+        rows = json_lines(sys.stdin) if source == "-" else read_rows(Path(source))
+        lines = score_rows(Scorer(bundle, metadata=settings.metadata), rows)
+        for line in track(lines, "Scoring", total=None, console=err, transient=True):
+            target.write(line + "\n")
+
+
+@app.command("queue")
+def show_queue(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
+    """Show the first waiting cases, without their text."""
+    out.print(queue_table(_store(), limit))
+
+
+def _load_commands() -> None:
+    """Add the commands of other packages; one whose extras are not installed goes missing, the rest stay."""
+    for point in entry_points(group="frontline.commands"):
+        try:
+            register = point.load()
+        except ImportError:
+            continue
+        register(app)
+
+
+_load_commands()

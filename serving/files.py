@@ -1,0 +1,105 @@
+"""Scoring a file of reports: JSON lines, CSV or Parquet in, one JSON line per row out, in order."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TextIO, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from models import MissingData, Report, Scorer
+from serving.errors import InvalidJson
+from serving.intake import Rejected, score_all
+from serving.schemas import ErrorDetail, ItemError
+
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+
+
+def score_rows(scorer: Scorer, rows: Iterator[object]) -> Iterator[str]:
+    """A line for each row: its score, or what is wrong with it."""
+    now = datetime.now(UTC)
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, dict):
+            row = {"report_id": str(number), **row}
+        result = Rejected(None, row) if isinstance(row, InvalidJson) else score_all(scorer, [row], now)[0]
+        if isinstance(result, Rejected):
+            detail = ErrorDetail.model_validate(result.error.as_dict())
+            report_id = result.report_id or str(number)
+            yield ItemError(report_id=report_id, error=detail).model_dump_json()
+        else:
+            yield result.model_dump_json()
+
+
+def read_rows(path: Path) -> Iterator[object]:
+    """The rows of a file by its suffix, as report objects. Raises MissingData if it cannot be read."""
+    if not path.is_file():
+        raise MissingData(f"there is no file {path}")
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from (_unflatten(row) for row in csv.DictReader(file))
+    elif path.suffix == ".parquet":
+        yield from _parquet(path)
+    elif path.suffix in JSON_LINES:
+        with path.open(encoding="utf-8", errors="surrogateescape") as file:
+            yield from json_lines(file)
+    else:
+        raise MissingData(f"{path.name} is none of {', '.join(JSON_LINES)}, .csv and .parquet")
+
+
+def json_lines(file: TextIO) -> Iterator[object]:
+    """A value per line that is not blank; an InvalidJson stands for one that cannot be read."""
+    for line in file:
+        if line.strip():
+            try:
+                yield from_json(line.encode("utf-8", "surrogateescape"), allow_inf_nan=False)
+            except ValueError:
+                yield InvalidJson("the line is not valid JSON in UTF-8")
+
+
+def _parquet(path: Path) -> Iterator[object]:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingData("reading Parquet needs pyarrow: pip install 'frontline[parquet]'") from None
+    for batch in parquet.ParquetFile(path).iter_batches(batch_size=1024):
+        yield from (_unflatten(row) for row in batch.to_pylist())
+
+
+def _unflatten(row: Mapping[str | None, Any]) -> dict[str, Any]:
+    """A flat row as a report: dotted names nest, `text` means content.text, empty cells are absent."""
+    report: dict[str, Any] = {"content": {}}
+    for name, cell in row.items():
+        if name is None or cell is None or cell == "" or cell != cell:  # NaN is not itself
+            continue
+        *parents, last = ("content.text" if name == "text" else name).split(".")
+        inner = report
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = _typed([*parents, last], cell)
+    return report
+
+
+def _typed(names: list[str], cell: Any) -> Any:
+    """A cell as the type that the contract has there; what does not fit stays, for the check to name it."""
+    annotation = _annotation(Report, names)
+    if isinstance(cell, datetime):
+        return cell.isoformat()
+    if annotation is None or isinstance(cell, (list, dict)):
+        return cell
+    plain = {get_args(part)[0] if get_origin(part) is Annotated else part for part in get_args(annotation)}
+    if not plain & {int, float, bool}:
+        return str(cell)
+    try:
+        return TypeAdapter(annotation).validate_python(cell)
+    except ValidationError:
+        return cell
+
+
+def _annotation(model: type[BaseModel], names: list[str]) -> Any:
+    field = model.model_fields.get(names[0])
+    if field is None or len(names) == 1:
+        return field and field.annotation
+    inner = field.annotation
+    return _annotation(inner, names[1:]) if isinstance(inner, type) and issubclass(inner, BaseModel) else None

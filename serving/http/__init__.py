@@ -1,0 +1,1 @@
+"""The parts of the HTTP interface that every route shares."""

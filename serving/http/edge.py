@@ -1,0 +1,98 @@
+"""The outermost layer of the HTTP interface: request ids, limits, security headers, the log line, the last catch."""
+
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from models import FrontlineError
+from serving.errors import BodyTooLarge, Overloaded
+from serving.http.errors import InternalError, respond
+from serving.logs import log, where
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class Edge:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, max_in_flight: int) -> None:
+        self.app = app
+        self._max_body_bytes = max_body_bytes
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started, status = time.perf_counter(), 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                for name, value in _SECURITY.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        self._in_flight += 1
+        try:
+            self._check(scope)
+            await self.app(scope, self._limited(receive), sending)
+        except FrontlineError as error:
+            await respond(error, request_id)(scope, receive, sending)
+        except Exception as error:
+            log.error("internal_error", error=type(error).__qualname__, where=where(error))
+            if status:  # too late for another answer; the server closes the connection
+                raise
+            await respond(InternalError(), request_id)(scope, receive, sending)
+        finally:
+            self._in_flight -= 1
+            route = getattr(scope.get("route"), "path", None)
+            spent = round((time.perf_counter() - started) * 1000, 1)
+            log.info("request", method=scope["method"], route=route, status=status, milliseconds=spent)
+
+    def _check(self, scope: Scope) -> None:
+        if self._in_flight > self._max_in_flight:
+            raise Overloaded("the service has all the requests that it can handle; try again shortly")
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdecimal() and int(length) > self._max_body_bytes:
+            raise self._too_large()
+
+    def _limited(self, receive: Receive) -> Receive:
+        """The same stream, cut off past the limit: a sender need not say how long its body is, nor say the truth."""
+        size = 0
+
+        async def receiving() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._max_body_bytes:
+                raise self._too_large()
+            return message
+
+        return receiving
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"the body is larger than {self._max_body_bytes} bytes; send fewer reports at once")

@@ -1,0 +1,248 @@
+"""Taking reports in: score each once, keep it once, and put its case where it belongs in the queue."""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from models import FrontlineError, Report, Score, Scorer, Severity, parse_report
+from models.prepare import prepare
+from models.report import Content
+from models.score import Priority
+from serving.errors import ReportConflict
+from serving.store import Store
+from serving.store.events import record
+from serving.store.tables import cases, contents, decisions, reports, scores
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A report that was not taken, and why."""
+
+    report_id: str | None
+    error: FrontlineError
+
+
+@dataclass(frozen=True)
+class _Scored:
+    report: Report
+    body_hash: str
+    received_at: datetime
+    score: Score
+
+
+def score_all(
+    scorer: Scorer, items: Sequence[object], now: datetime, *, explain: bool = False
+) -> list[Score | Rejected]:
+    """Score decoded JSON values without keeping anything; bad ones fail alone."""
+    results = [_score(scorer, item, now, explain) for item in items]
+    return [result.score if isinstance(result, _Scored) else result for result in results]
+
+
+def accept(
+    store: Store, scorer: Scorer, items: Sequence[object], now: datetime, blind_share: float
+) -> list[Score | Rejected]:
+    """Score and store decoded JSON values in one transaction; bad ones fail alone.
+
+    A known report_id with the same body gives the stored first score, with another body a ReportConflict.
+    """
+    scored = [_score(scorer, item, now, False) for item in items]
+
+    def work(connection: Connection) -> list[Score | Rejected]:
+        return [
+            _keep(connection, scorer, item, now, blind_share) if isinstance(item, _Scored) else item for item in scored
+        ]
+
+    return store.retrying(work)
+
+
+def _score(scorer: Scorer, item: object, now: datetime, explain: bool) -> _Scored | Rejected:
+    try:
+        report, warnings = parse_report(item)
+    except FrontlineError as error:
+        given = item.get("report_id") if isinstance(item, dict) else None
+        return Rejected(given if isinstance(given, str) and len(given) <= 256 else None, error)
+    received_at = report.received_at or now
+    score = scorer.score(report, received_at=received_at, warnings=warnings, explain=explain)
+    return _Scored(report, _body_hash(report), received_at, score)
+
+
+def _body_hash(report: Report) -> str:
+    # Without defaults, so that a field that the contract gains later does not turn a retry into a conflict.
+    return hashlib.sha256(report.model_dump_json(exclude_defaults=True).encode("utf-8")).hexdigest()
+
+
+def _keep(connection: Connection, scorer: Scorer, item: _Scored, now: datetime, blind_share: float) -> Score | Rejected:
+    report = item.report
+    known = connection.execute(
+        select(reports.c.body_hash, scores.c.score)
+        .join(scores, scores.c.score_id == reports.c.score_id)
+        .where(reports.c.report_id == report.report_id)
+    ).one_or_none()
+    if known is not None:
+        if known.body_hash == item.body_hash:
+            return Score.model_validate(known.score)
+        message = "this report_id was sent before with another body; send a changed report under a new report_id"
+        return Rejected(report.report_id, ReportConflict(message, field="report_id"))
+    case = _case_of(connection, report.content.id)
+    if case is None:
+        case_id, version = _open_case(connection, item, now, blind_share), 1
+    else:
+        case_id, version = case.id, _join_case(connection, scorer, case, item, now)
+    _insert_report(connection, item, case_id, version, now)
+    return item.score
+
+
+def _case_of(connection: Connection, content_id: str | None) -> Row[Any] | None:
+    if content_id is None:
+        return None
+    return connection.execute(select(cases).where(cases.c.content_id == content_id).with_for_update()).one_or_none()
+
+
+def _open_case(connection: Connection, item: _Scored, now: datetime, blind_share: float) -> str:
+    case_id, content = uuid.uuid4().hex, item.report.content
+    connection.execute(
+        insert(cases).values(
+            id=case_id,
+            content_id=content.id,
+            kind=content.kind,
+            language=_language(content),
+            status="open",
+            content_version=1,
+            blind=_blind(case_id, blind_share) and item.score.priority.lane != "specialist",
+            created_at=now,
+            updated_at=now,
+            **_place(item.score.priority),
+        )
+    )
+    _insert_content(connection, case_id, 1, content, now)
+    return case_id
+
+
+def _join_case(connection: Connection, scorer: Scorer, case: Row[Any], item: _Scored, now: datetime) -> int:
+    """Attach a report to its case; return the version of the content that it is about."""
+    content, version = item.report.content, case.content_version
+    before = _stored_scores(connection, case.id, version)
+    latest = connection.execute(
+        select(contents.c.text).where(contents.c.case_id == case.id, contents.c.version == version)
+    ).scalar_one()
+    changed = content.text is not None and content.text != latest  # a report without text says nothing of the text
+    if changed:
+        version += 1
+        _insert_content(connection, case.id, version, content, now)
+    values: dict[str, Any] = {"content_version": version, "updated_at": now}
+    closed = case.status in ("decided", "withdrawn")
+    if closed and (changed or _brings_more(connection, case.id, before, item.score)):
+        # The clock starts anew: what is decided no longer waits.
+        values |= {"status": "open", "reopened": case.reopened + 1, **_place(item.score.priority)}
+        record(connection, now, "reopened", case.id, None, report_id=item.report.report_id)
+    elif not closed:
+        standing = item.score.model_copy(update={"priority": Priority.model_validate(case.priority_detail)})
+        values |= _place(scorer.prioritise([standing, item.score]))
+    if values.get("lane") == "specialist" != case.lane:
+        # Whoever holds it may no longer see it.
+        values |= {"blind": False, "claim_id": None, "claimed_by": None, "claim_expires_at": None}
+        values["status"] = "open" if case.status == "claimed" else values.get("status", case.status)
+    connection.execute(update(cases).where(cases.c.id == case.id).values(values))
+    return int(version)
+
+
+def _stored_scores(connection: Connection, case_id: str, version: int) -> list[Score]:
+    rows = connection.execute(
+        select(scores.c.score)
+        .join(reports, reports.c.score_id == scores.c.score_id)
+        .where(reports.c.case_id == case_id, reports.c.content_version == version)
+    )
+    return [Score.model_validate(score) for score in rows.scalars()]
+
+
+def _brings_more(connection: Connection, case_id: str, before: Sequence[Score], new: Score) -> bool:
+    """Whether a report on decided content names a higher severity or a category that nobody named before."""
+    decided = connection.execute(
+        select(decisions.c.categories, decisions.c.severity)
+        .where(decisions.c.case_id == case_id)
+        .order_by(decisions.c.seq.desc())
+        .limit(1)
+    ).one_or_none()
+    known = {category.category for score in before for category in score.categories if category.flagged}
+    known |= set(decided.categories) if decided else set()
+    severest = max([_level(score) for score in before] + [decided.severity or 0 if decided else 0])
+    flagged = {category.category for category in new.categories if category.flagged}
+    return _level(new) > severest or bool(flagged - known)
+
+
+def _level(score: Score) -> int:
+    return int(Severity[score.severity.level.upper()]) if score.severity else 0
+
+
+def _insert_content(connection: Connection, case_id: str, version: int, content: Content, now: datetime) -> None:
+    prepared = prepare(content.text or "").text
+    body = content.model_dump(mode="json")
+    connection.execute(
+        insert(contents).values(
+            case_id=case_id,
+            version=version,
+            text=content.text,
+            url=content.url,
+            context=body["context"],
+            attachments=body["attachments"],
+            prepared_hash=hashlib.sha256(prepared.encode("utf-8")).hexdigest() if prepared else None,
+            created_at=now,
+        )
+    )
+
+
+def _insert_report(connection: Connection, item: _Scored, case_id: str, version: int, now: datetime) -> None:
+    report, score = item.report, item.score
+    connection.execute(
+        insert(reports).values(
+            report_id=report.report_id,
+            case_id=case_id,
+            content_version=version,
+            body=report.model_dump(mode="json", exclude_defaults=True),
+            body_hash=item.body_hash,
+            received_at=item.received_at,
+            score_id=score.score_id,
+        )
+    )
+    connection.execute(
+        insert(scores).values(
+            score_id=score.score_id,
+            report_id=report.report_id,
+            bundle=score.model.bundle,
+            violation_probability=score.violation.probability,
+            expected_severity=score.severity.expected if score.severity else None,
+            abstained=score.abstained,
+            score=score.model_dump(mode="json"),
+            created_at=now,
+        )
+    )
+
+
+def _place(priority: Priority) -> dict[str, Any]:
+    return {
+        "lane": priority.lane,
+        "priority": priority.value,
+        "priority_detail": priority.model_dump(mode="json"),
+        "due_at": priority.due_at,
+    }
+
+
+def _language(content: Content) -> str | None:
+    return content.language.replace("_", "-").split("-")[0].lower() if content.language else None
+
+
+def _blind(case_id: str, share: float) -> bool:
+    """Whether reviewers see this case without hints: a fixed draw from the case's id."""
+    draw = int.from_bytes(hashlib.sha256(f"blind.v1 {case_id}".encode()).digest()[:8], "big") / 2**64
+    return draw < share
+
+
+def count_reports(store: Store) -> int:
+    """How many reports are kept."""
+    with store.read() as connection:
+        return connection.execute(select(func.count()).select_from(reports)).scalar_one()

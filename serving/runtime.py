@@ -1,0 +1,82 @@
+"""What a running service holds: its settings, its store, and the scorer of the bundle in force."""
+
+import threading
+from pathlib import Path
+
+from models import Bundle, FrontlineError, Scorer
+from serving.champion import champion_path
+from serving.errors import NotReady
+from serving.logs import log
+from serving.settings import Settings
+from serving.store import Store, migrate
+from serving.store.migrate import is_current
+
+WATCH_SECONDS = 1.0
+
+
+class Runtime:
+    """Made when the program is imported, started in the process that serves; every attribute is safe to share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._store: Store | None = None
+        self._scorer: Scorer | None = None
+        self._loaded: Path | None = None
+        self._complaint = ""
+        self._stopped = threading.Event()
+
+    @property
+    def store(self) -> Store:
+        """The store. Raises NotReady before the start."""
+        if self._store is None:
+            raise NotReady("the service is starting; try again shortly")
+        return self._store
+
+    @property
+    def scorer(self) -> Scorer:
+        """The scorer in force; take it once per request, as it may be replaced. Raises NotReady if there is none."""
+        if self._scorer is None:
+            raise NotReady("no verified bundle is loaded yet; try again shortly")
+        return self._scorer
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the store is open and a verified bundle is loaded."""
+        return self._store is not None and self._scorer is not None
+
+    def start(self) -> None:
+        """Open the store, load the bundle, and watch for another. Raises NotReady if the store's schema is old."""
+        store = Store(self.settings.store_url)
+        if store.is_sqlite:
+            migrate(store)
+        elif not is_current(store):
+            raise NotReady("the store has an old schema; run `frontline migrate`")
+        self._store = store
+        self.refresh()
+        threading.Thread(target=self._watch, name="champion-watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop watching and close the store."""
+        self._stopped.set()
+        if self._store is not None:
+            self._store.close()
+
+    def refresh(self) -> None:
+        """Load the bundle that should be in force, if it is not; a refused one is logged and the old one goes on."""
+        try:
+            path = champion_path(self.settings.home) or self.settings.bundle
+            if path == self._loaded:
+                return
+            self._loaded = path  # even if refused: an installed bundle does not change, so once is enough
+            scorer = Scorer(Bundle.load(path), metadata=self.settings.metadata)
+        except (FrontlineError, OSError) as error:
+            if self._complaint != str(error):
+                log.error("bundle_refused", reason=str(error))
+            self._complaint = str(error)
+            return
+        self._scorer = scorer
+        log.info("bundle_loaded", version=scorer.bundle.version, bundle=scorer.bundle.digest)
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(WATCH_SECONDS):
+            self.refresh()

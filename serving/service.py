@@ -1,0 +1,50 @@
+"""The BentoML service: the HTTP application, its metrics, and readiness that means a verified bundle is loaded."""
+
+import os
+
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # before bentoml is imported, which reads it
+
+import bentoml
+from starlette.types import Receive, Scope, Send
+
+from serving import logs
+from serving.api import create_app
+from serving.runtime import Runtime
+from serving.settings import Settings
+
+settings = Settings()
+runtime = Runtime(settings)
+_app = create_app(runtime)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Everything that BentoML has no route for, so that unknown addresses get our error shape too.
+
+    A plain function, because BentoML looks into a mounted Starlette application and keeps what it does not know.
+    """
+    await _app(scope, receive, send)
+
+
+@bentoml.asgi_app(application, path="/")
+@bentoml.service(
+    name="frontline",
+    workers=settings.workers,
+    traffic={"timeout": 60},
+    http={"host": settings.host, "port": settings.port, "cors": {"enabled": False}},
+    endpoints={"livez": "/livez", "readyz": "/readyz"},
+    logging={"access": {"enabled": False}},  # ours has the request id
+)
+class Frontline:
+    """Frontline's service; one instance per worker."""
+
+    def __init__(self) -> None:
+        logs.configure(settings.log_level)
+        runtime.start()
+
+    def __is_ready__(self) -> bool:
+        return runtime.is_ready
+
+    @bentoml.on_shutdown
+    def stop(self) -> None:
+        """Close the store."""
+        runtime.stop()

@@ -1,0 +1,108 @@
+"""`frontline up`: from an empty folder to a running service with something in its queue, in one command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.panel import Panel
+
+from models import FrontlineError
+from serving import auth
+from serving.intake import count_reports
+from serving.settings import Settings
+from serving.show import queue_table
+from serving.store import Store, migrate
+
+SAMPLE = Path(__file__).parents[1] / "datasets" / "sample_reports.jsonl"
+READY_SECONDS = 120
+FIRST_ROLES: tuple[auth.Role, ...] = ("admin", "reviewer", "intake")
+
+
+class StartFailed(FrontlineError):
+    """The server did not come up."""
+
+    code = "start_failed"
+
+
+def server_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
+    """The command that runs the server, and its environment."""
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Frontline"]
+    command += ["--host", settings.host, "--port", str(settings.port)]
+    return command, {**os.environ, "BENTOML_DO_NOT_TRACK": "True"}
+
+
+def up_service(settings: Settings, out: Console) -> int:
+    """Do whatever is missing, run the server until it is stopped, and return its exit status."""
+    store = Store(settings.store_url)
+    migrate(store)
+    first = {} if auth.list_tokens(store) else {role: auth.create_token(store, role, role) for role in FIRST_ROLES}
+    command, environment = server_command(settings)
+    # In a session of its own, so that Ctrl-C reaches it once: through us.
+    server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603  (this interpreter)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.send_signal(signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        _wait_until_ready(server, settings)
+        if not count_reports(store):
+            _post_sample(store, settings)
+        _announce(store, settings, first, out)
+        return server.wait()
+    finally:
+        if server.poll() is None:
+            server.terminate()
+            server.wait()
+        store.close()
+
+
+def _address(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  (compared, not bound)
+    return f"http://{host}:{settings.port}"
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], settings: Settings) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise StartFailed(f"the server ended with status {server.returncode}; its log above says why")
+        try:
+            with urllib.request.urlopen(f"{_address(settings)}/readyz", timeout=5):  # noqa: S310  (our own address)
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise StartFailed(f"the server was not ready after {READY_SECONDS} seconds; its log above says why")
+
+
+def _post_sample(store: Store, settings: Settings) -> None:
+    """Send the sample reports the way an intake system would, with a token that is revoked again."""
+    if not SAMPLE.is_file():
+        return
+    reports = [json.loads(line) for line in SAMPLE.read_text("utf-8").splitlines()]
+    token = auth.create_token(store, "sample reports", "intake")
+    request = urllib.request.Request(  # noqa: S310
+        f"{_address(settings)}/v1/reports/batch",
+        json.dumps({"reports": reports}).encode("utf-8"),
+        {"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
+    )
+    with urllib.request.urlopen(request, timeout=60):  # noqa: S310
+        auth.revoke_token(store, auth.authenticate(store, token).id)
+
+
+def _announce(store: Store, settings: Settings, first: dict[auth.Role, str], out: Console) -> None:
+    out.print(queue_table(store, 10))
+    lines = [f"Console   {_address(settings)}/console", f"API       {_address(settings)}/openapi.json", ""]
+    if first:
+        lines += ["Tokens, shown this once:", *(f"  {role:<9} {token}" for role, token in first.items())]
+    else:
+        lines.append("Tokens were made before; another: frontline token create reviewer")
+    out.print(Panel("\n".join([*lines, "", "Ctrl-C stops the service."]), title="Frontline is ready", expand=False))

