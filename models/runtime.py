@@ -67,7 +67,7 @@ class Encoder:
         rows = []
         for start, end in spans:
             ids = np.array([[self._first, *tokens[start:end], self._last]], dtype=np.int64)
-            rows.append(self._session.run(["embedding"], {"input_ids": ids})[0])
+            rows.append(self._session.run(["sentence_embedding"], {"input_ids": ids})[0])
         return np.concatenate(rows), cut
 
 
@@ -80,7 +80,7 @@ class NgramModel:
     def embed(self, text: str) -> tuple[Floats, bool]:
         """See TextModel."""
         ids, cut = hashed_ngrams(text)
-        row: Floats = self._session.run(["embedding"], {"ids": ids})[0]
+        row: Floats = self._session.run(["sentence_embedding"], {"ids": ids})[0]
         return row, cut
 
 

@@ -20,12 +20,14 @@ MAX_REPORTS = 100  # a case shows its newest reports; `report_count` says how ma
 
 def read_case(store: Store, case_id: str, who: Identity, now: datetime) -> CaseOut:
     """A case as this caller may see it. Raises NotFound. A specialist's look at a specialist case is logged."""
-    with store.write() as connection:
+    with store.read() as connection:
         row = get(connection, case_id)
-        if row.lane == "specialist" and who.is_specialist:
-            record(connection, now, "specialist_opened", case_id, who.id)
         score = None if row.blind and who.role != "intake" else leading_score(connection, row)
-        return view(connection, row, score, with_content=may_see(row, who))
+        case = view(connection, row, score, with_content=may_see(row, who))
+    if row.lane == "specialist" and who.is_specialist:
+        with store.write() as connection:
+            record(connection, now, "specialist_opened", case_id, who.id)
+    return case
 
 
 def read_report(store: Store, report_id: str) -> ReportAnswer:

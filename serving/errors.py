@@ -75,6 +75,12 @@ class UnsupportedMediaType(FrontlineError):
     code, status = "unsupported_media_type", 415
 
 
+class ScoringFailed(FrontlineError):
+    """A report that the scorer broke on; it fails alone, and the log has the cause."""
+
+    code, status = "scoring_failed", 500
+
+
 class Overloaded(FrontlineError):
     """More requests than the service takes on at once."""
 

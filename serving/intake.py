@@ -7,16 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from models import FrontlineError, Report, Score, Scorer, Severity, parse_report
 from models.prepare import prepare
 from models.report import Content
 from models.score import Priority
-from serving.errors import ReportConflict
+from serving.errors import ReportConflict, ScoringFailed
+from serving.logs import log, where
 from serving.store import Store
 from serving.store.events import record
 from serving.store.tables import cases, contents, decisions, reports, scores
+
+# Built once, and inserts get their values as parameters: building statements costs more than running them.
+_FIRST_SCORE = (
+    select(reports.c.body_hash, scores.c.score)
+    .join(scores, scores.c.score_id == reports.c.score_id)
+    .where(reports.c.report_id == bindparam("report_id"))
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,11 @@ def _score(scorer: Scorer, item: object, now: datetime, explain: bool) -> _Score
         given = item.get("report_id") if isinstance(item, dict) else None
         return Rejected(given if isinstance(given, str) and len(given) <= 256 else None, error)
     received_at = report.received_at or now
-    score = scorer.score(report, received_at=received_at, warnings=warnings, explain=explain)
+    try:
+        score = scorer.score(report, received_at=received_at, warnings=warnings, explain=explain)
+    except Exception as error:  # whatever it is, the other reports of the batch must not wait for its repair
+        log.error("scoring_failed", report_id=report.report_id, error=type(error).__qualname__, where=where(error))
+        return Rejected(report.report_id, ScoringFailed("this report could not be scored; the log has the cause"))
     return _Scored(report, _body_hash(report), received_at, score)
 
 
@@ -78,11 +90,7 @@ def _body_hash(report: Report) -> str:
 
 def _keep(connection: Connection, scorer: Scorer, item: _Scored, now: datetime, blind_share: float) -> Score | Rejected:
     report = item.report
-    known = connection.execute(
-        select(reports.c.body_hash, scores.c.score)
-        .join(scores, scores.c.score_id == reports.c.score_id)
-        .where(reports.c.report_id == report.report_id)
-    ).one_or_none()
+    known = connection.execute(_FIRST_SCORE, {"report_id": report.report_id}).one_or_none()
     if known is not None:
         if known.body_hash == item.body_hash:
             return Score.model_validate(known.score)
@@ -106,7 +114,8 @@ def _case_of(connection: Connection, content_id: str | None) -> Row[Any] | None:
 def _open_case(connection: Connection, item: _Scored, now: datetime, blind_share: float) -> str:
     case_id, content = uuid.uuid4().hex, item.report.content
     connection.execute(
-        insert(cases).values(
+        insert(cases),
+        dict(
             id=case_id,
             content_id=content.id,
             kind=content.kind,
@@ -117,7 +126,7 @@ def _open_case(connection: Connection, item: _Scored, now: datetime, blind_share
             created_at=now,
             updated_at=now,
             **_place(item.score.priority),
-        )
+        ),
     )
     _insert_content(connection, case_id, 1, content, now)
     return case_id
@@ -183,43 +192,46 @@ def _insert_content(connection: Connection, case_id: str, version: int, content:
     prepared = prepare(content.text or "").text
     body = content.model_dump(mode="json")
     connection.execute(
-        insert(contents).values(
-            case_id=case_id,
-            version=version,
-            text=content.text,
-            url=content.url,
-            context=body["context"],
-            attachments=body["attachments"],
-            prepared_hash=hashlib.sha256(prepared.encode("utf-8")).hexdigest() if prepared else None,
-            created_at=now,
-        )
+        insert(contents),
+        {
+            "case_id": case_id,
+            "version": version,
+            "text": content.text,
+            "url": content.url,
+            "context": body["context"],
+            "attachments": body["attachments"],
+            "prepared_hash": hashlib.sha256(prepared.encode("utf-8")).hexdigest() if prepared else None,
+            "created_at": now,
+        },
     )
 
 
 def _insert_report(connection: Connection, item: _Scored, case_id: str, version: int, now: datetime) -> None:
     report, score = item.report, item.score
     connection.execute(
-        insert(reports).values(
-            report_id=report.report_id,
-            case_id=case_id,
-            content_version=version,
-            body=report.model_dump(mode="json", exclude_defaults=True),
-            body_hash=item.body_hash,
-            received_at=item.received_at,
-            score_id=score.score_id,
-        )
+        insert(reports),
+        {
+            "report_id": report.report_id,
+            "case_id": case_id,
+            "content_version": version,
+            "body": report.model_dump(mode="json", exclude_defaults=True),
+            "body_hash": item.body_hash,
+            "received_at": item.received_at,
+            "score_id": score.score_id,
+        },
     )
     connection.execute(
-        insert(scores).values(
-            score_id=score.score_id,
-            report_id=report.report_id,
-            bundle=score.model.bundle,
-            violation_probability=score.violation.probability,
-            expected_severity=score.severity.expected if score.severity else None,
-            abstained=score.abstained,
-            score=score.model_dump(mode="json"),
-            created_at=now,
-        )
+        insert(scores),
+        {
+            "score_id": score.score_id,
+            "report_id": report.report_id,
+            "bundle": score.model.bundle,
+            "violation_probability": score.violation.probability,
+            "expected_severity": score.severity.expected if score.severity else None,
+            "abstained": score.abstained,
+            "score": score.model_dump(mode="json"),
+            "created_at": now,
+        },
     )
 
 

@@ -170,7 +170,8 @@ class LaneCount:
 def overview(store: Store, now: datetime) -> list[LaneCount]:
     """The waiting cases per lane, most urgent lane first."""
     breached = func.sum(case((cases.c.due_at <= now, 1), else_=0))
-    with store.read() as connection:
+    with store.write() as connection:
+        free_lapsed(connection, now)
         rows = connection.execute(
             select(cases.c.lane, func.count(), breached, func.min(cases.c.due_at))
             .where(cases.c.status == "open")

@@ -44,7 +44,7 @@ class Frontline:
     def __is_ready__(self) -> bool:
         return runtime.is_ready
 
-    @bentoml.on_shutdown
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def stop(self) -> None:
         """Close the store."""
         runtime.stop()

@@ -13,26 +13,36 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FRONTLINE_", frozen=True, populate_by_name=True)
 
-    home: Path = Field(Path(".frontline"), description="Folder of the SQLite store and of the installed bundles.")
-    database_url: str = Field("", description="SQLAlchemy URL of the store; empty for SQLite in the home folder.")
-    bundle: Path = Field(DEFAULT, description="Bundle to serve while no champion is promoted.")
-    host: str = Field("127.0.0.1", description="Address to listen on.")
+    home: Path = Field(
+        default=Path(".frontline"), description="Folder of the SQLite store and of the installed bundles."
+    )
+    database_url: str = Field(
+        default="", description="SQLAlchemy URL of the store; empty for SQLite in the home folder."
+    )
+    bundle: Path = Field(default=DEFAULT, description="Bundle to serve while no champion is promoted.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(
-        3000,
+        default=3000,
         ge=1,
         le=65535,
         validation_alias=AliasChoices("FRONTLINE_PORT", "PORT"),
         description="Port to listen on; a plain PORT is read as well.",
     )
-    workers: int = Field(1, ge=1, le=256, description="Server processes; two on two cores beat one with two threads.")
-    lease_seconds: int = Field(900, ge=10, description="How long a reviewer holds a claimed case, in seconds.")
-    max_body_bytes: int = Field(8 * 2**20, ge=1024, description="Largest request body, in bytes.")
-    max_batch: int = Field(256, ge=1, description="Most reports in one batch.")
-    max_in_flight: int = Field(256, ge=1, description="Requests one worker handles at once before it answers 503.")
-    metadata: bool = Field(True, description="Score with the report's metadata; off, only its text counts.")
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe message logged.")
-    data: Path | None = Field(None, description="Folder of labelled data, for training commands.")
-    blind_share: float = Field(0.1, ge=0, le=1, description="Share of cases that reviewers see without hints.")
+    workers: int = Field(
+        default=1, ge=1, le=256, description="Server processes; two on two cores beat one with two threads."
+    )
+    lease_seconds: int = Field(default=900, ge=10, description="How long a reviewer holds a claimed case, in seconds.")
+    max_body_bytes: int = Field(default=8 * 2**20, ge=1024, description="Largest request body, in bytes.")
+    max_batch: int = Field(default=256, ge=1, description="Most reports in one batch.")
+    max_in_flight: int = Field(
+        default=256, ge=1, description="Requests one worker handles at once before it answers 503."
+    )
+    metadata: bool = Field(default=True, description="Score with the report's metadata; off, only its text counts.")
+    log_level: str = Field(
+        default="info", pattern="^(debug|info|warning|error)$", description="Least severe message logged."
+    )
+    data: Path | None = Field(default=None, description="Folder of labelled data, for training commands.")
+    blind_share: float = Field(default=0.1, ge=0, le=1, description="Share of cases that reviewers see without hints.")
 
     @property
     def store_url(self) -> str:

@@ -24,7 +24,7 @@ def queue_table(store: Store, limit: int) -> Table:
                 f"{row.priority:.1f}",
                 f"{hours:.1f} h" if hours > 0 else f"[bold]late {-hours:.1f} h[/]",
                 "unsure" if probability is None else f"{probability:.0%}",
-                best.categories[0].category,
+                next((c.category for c in best.categories if c.flagged or c.probability), "–"),
                 str(cases.count_reports(connection, row.id)),
             )
     return table

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ from types import FrameType
 from rich.console import Console
 from rich.panel import Panel
 
-from models import FrontlineError
+from models import Bundle, FrontlineError
 from serving import auth
+from serving.champion import champion_path
 from serving.intake import count_reports
 from serving.settings import Settings
 from serving.show import queue_table
@@ -40,6 +42,8 @@ def server_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
 
 def up_service(settings: Settings, out: Console) -> int:
     """Do whatever is missing, run the server until it is stopped, and return its exit status."""
+    _check_port(settings)
+    Bundle.read(champion_path(settings.home) or settings.bundle)  # says at once what the server would wait for
     store = Store(settings.store_url)
     migrate(store)
     first = {} if auth.list_tokens(store) else {role: auth.create_token(store, role, role) for role in FIRST_ROLES}
@@ -55,7 +59,7 @@ def up_service(settings: Settings, out: Console) -> int:
     try:
         _wait_until_ready(server, settings)
         if not count_reports(store):
-            _post_sample(store, settings)
+            _post_sample(store, settings, out)
         _announce(store, settings, first, out)
         return server.wait()
     finally:
@@ -65,9 +69,19 @@ def up_service(settings: Settings, out: Console) -> int:
         store.close()
 
 
+def _check_port(settings: Settings) -> None:
+    """Whether the port is free; otherwise whoever has it would answer for us. Raises StartFailed."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError:
+        message = f"port {settings.port} is taken or not ours to use; set FRONTLINE_PORT to another"
+        raise StartFailed(message) from None
+
+
 def _address(settings: Settings) -> str:
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  (compared, not bound)
-    return f"http://{host}:{settings.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  (nothing is bound)
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], settings: Settings) -> None:
@@ -83,7 +97,7 @@ def _wait_until_ready(server: subprocess.Popen[bytes], settings: Settings) -> No
     raise StartFailed(f"the server was not ready after {READY_SECONDS} seconds; its log above says why")
 
 
-def _post_sample(store: Store, settings: Settings) -> None:
+def _post_sample(store: Store, settings: Settings, out: Console) -> None:
     """Send the sample reports the way an intake system would, with a token that is revoked again."""
     if not SAMPLE.is_file():
         return
@@ -94,8 +108,12 @@ def _post_sample(store: Store, settings: Settings) -> None:
         json.dumps({"reports": reports}).encode("utf-8"),
         {"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
     )
-    with urllib.request.urlopen(request, timeout=60):  # noqa: S310
-        auth.revoke_token(store, auth.authenticate(store, token).id)
+    try:
+        with urllib.request.urlopen(request, timeout=60):  # noqa: S310
+            pass
+    except OSError as error:
+        out.print(f"The sample reports were not taken ({error}); the service runs without them.")
+    auth.revoke_token(store, auth.authenticate(store, token).id)
 
 
 def _announce(store: Store, settings: Settings, first: dict[auth.Role, str], out: Console) -> None:

@@ -10,7 +10,7 @@ from models.calibration import Platt, sigmoid
 
 Floats = npt.NDArray[np.float32]
 RESAMPLES = 100
-MIN_POSITIVES = 20  # fewer cannot choose a threshold
+MIN_POSITIVES = 10  # fewer cannot choose a threshold
 IN_DISTRIBUTION = 0.99  # share of the calibration texts that the distance limit lets pass
 
 

@@ -60,7 +60,11 @@ def read_authored(path: Path) -> list[Example]:
     rows: Iterable[dict[str, Any]] = map(json.loads, path.read_text("utf-8").splitlines())
     return [
         Example(
-            AUTHORED, row["id"], row["text"], authored_labels(row["categories"], row["severity"]), near=tuple(row["near"])
+            AUTHORED,
+            row["id"],
+            row["text"],
+            authored_labels(row["categories"], row["severity"]),
+            near=tuple(row["near"]),
         )
         for row in rows
     ]
@@ -109,7 +113,9 @@ def build(examples: list[Example], outputs: list[str], *, progress: bool = False
     texts = [prepare(example.text).text for example in examples]
     clusters = np.array(near_duplicates(texts, progress=progress), dtype=np.int64)
     rows = [targets(example.labels, outputs, complete=example.source == AUTHORED) for example in examples]
-    return Corpus(examples, texts, outputs, np.array(rows, dtype=np.float32), clusters, split(examples, texts, clusters))
+    return Corpus(
+        examples, texts, outputs, np.array(rows, dtype=np.float32), clusters, split(examples, texts, clusters)
+    )
 
 
 def split(examples: Sequence[Example], texts: Sequence[str], clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:

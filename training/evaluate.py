@@ -16,7 +16,6 @@ from training.corpus import AUTHORED, SEVERITIES, Corpus
 
 Floats = npt.NDArray[np.float32]
 Metric = Callable[[Floats, Floats], float]
-RESAMPLES = 200
 MIN_CLAIM = 50  # positives below which only the interval is stated
 BINS = 15
 
@@ -29,13 +28,13 @@ def calibration_error(truth: Floats, probability: Floats) -> float:
     return float(sum(gaps) / len(truth))
 
 
-def with_interval(metric: Metric, truth: Floats, value: Floats, seed: int) -> dict[str, Any]:
+def with_interval(metric: Metric, truth: Floats, value: Floats, seed: int, resamples: int) -> dict[str, Any]:
     """A metric with its percentile-bootstrap interval; null where one class is absent."""
     if len(truth) == 0 or truth.min() == truth.max():
         return {"value": None, "interval": None}
     rng = np.random.default_rng(seed)
     found = []
-    for _ in range(RESAMPLES):
+    for _ in range(resamples):
         rows = rng.integers(0, len(truth), len(truth))
         if truth[rows].min() < truth[rows].max():
             found.append(metric(truth[rows], value[rows]))
@@ -43,7 +42,7 @@ def with_interval(metric: Metric, truth: Floats, value: Floats, seed: int) -> di
     return {"value": round(metric(truth, value), 4), "interval": [round(float(low), 4), round(float(high), 4)]}
 
 
-def binary(truth: Floats, probability: Floats, threshold: float, seed: int) -> dict[str, Any]:
+def binary(truth: Floats, probability: Floats, threshold: float, seed: int, resamples: int) -> dict[str, Any]:
     """All figures of one yes-or-no output."""
     metrics: dict[str, Metric] = {
         "average_precision": lambda t, p: float(average_precision_score(t, p)),
@@ -55,7 +54,7 @@ def binary(truth: Floats, probability: Floats, threshold: float, seed: int) -> d
         "brier": lambda t, p: float(brier_score_loss(t, p)),
     }
     positives = int(truth.sum())
-    figures = {name: with_interval(metric, truth, probability, seed) for name, metric in metrics.items()}
+    figures = {name: with_interval(metric, truth, probability, seed, resamples) for name, metric in metrics.items()}
     return {"n": len(truth), "positives": positives, "claim": positives >= MIN_CLAIM, **figures}
 
 
@@ -66,6 +65,7 @@ def evaluate(
     calibration: Mapping[str, Platt],
     thresholds: Mapping[str, Threshold],
     seed: int,
+    resamples: int,
 ) -> dict[str, Any]:
     """Evaluate raw outputs `logits` [len(rows), outputs] of the test rows."""
     truth, sources = corpus.targets[rows], corpus.sources[rows]
@@ -75,7 +75,7 @@ def evaluate(
     def one(name: str, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
         known = np.isfinite(truth[:, names.index(name)]) & mask
         threshold = thresholds[name].value if name in thresholds else 0.5
-        return binary(truth[known, names.index(name)], values[name][known], threshold, seed)
+        return binary(truth[known, names.index(name)], values[name][known], threshold, seed, resamples)
 
     every = np.ones(len(rows), dtype=bool)
     by_source = {}
@@ -91,7 +91,9 @@ def evaluate(
             "categories": {name: one(name, own) for name in names if name in thresholds},
         },
         "sources": by_source,
-        "severity": severity_figures(corpus, rows[own], {name: value[own] for name, value in values.items()}, seed),
+        "severity": severity_figures(
+            corpus, rows[own], {name: value[own] for name, value in values.items()}, seed, resamples
+        ),
     }
 
 
@@ -106,7 +108,7 @@ def question(truth: Floats, names: list[str]) -> str | None:
 
 
 def severity_figures(
-    corpus: Corpus, rows: npt.NDArray[np.int64], values: Mapping[str, Floats], seed: int
+    corpus: Corpus, rows: npt.NDArray[np.int64], values: Mapping[str, Floats], seed: int, resamples: int
 ) -> dict[str, Any]:
     """Agreement of the expected severity, rounded, with the authors' severity on our own corpus."""
     graded = np.array([corpus.examples[row].labels.severity for row in rows.tolist()], dtype=np.float32)
@@ -117,6 +119,10 @@ def severity_figures(
     level = np.floor(np.array(expected) + 0.5).astype(np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a resample may hold one class alone
-        kappa = with_interval(lambda t, p: float(cohen_kappa_score(t, p, weights="quadratic")), graded, level, seed)
-    within = with_interval(lambda t, p: float((np.abs(t - p) <= 1).mean()), graded, level, seed)
+        kappa = with_interval(_kappa, graded, level, seed, resamples)
+    within = with_interval(lambda t, p: float((np.abs(t - p) <= 1).mean()), graded, level, seed, resamples)
     return {"n": len(rows), "quadratic_kappa": kappa, "within_one": within}
+
+
+def _kappa(graded: Floats, level: Floats) -> float:
+    return float(cohen_kappa_score(graded, level, weights="quadratic"))

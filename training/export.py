@@ -40,11 +40,12 @@ def export_encoder(encoder: Encoder, folder: Path, base: str, texts: Sequence[st
         (torch.randint(1000, 2000, (2, 12)),),  # a batch of 1 would be frozen into the graph
         dynamo=True,
         input_names=["input_ids"],
-        output_names=["embedding"],
+        output_names=["sentence_embedding"],
         dynamic_shapes={"input_ids": {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=512)}},
         verbose=False,
     )
-    assert program is not None
+    if program is None:
+        raise RuntimeError("torch exported nothing")
     program.save(str(full), external_data=False)
     model = onnx.load(full)
     del model.graph.value_info[:]  # stale shapes make the quantiser fail (onnxruntime #25890)

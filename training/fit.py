@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ class Recipe:
     training_data: list[dict[str, Any]]
     seed: int
     per_source: int = 600  # calibration texts that one source gives at most
+    resamples: int = 200  # of the bootstrap behind every interval
 
 
 def fit_bundle(recipe: Recipe, text: Text, weights: HeadWeights, work: Path, target: Path) -> Bundle:
@@ -113,7 +115,7 @@ def fit_bundle(recipe: Recipe, text: Text, weights: HeadWeights, work: Path, tar
     fit_metadata(work / "metadata.onnx", logits[asked, 0], corpus, held[asked], recipe.taxonomy, recipe.seed)
     tested = corpus.where("test")
     test_logits, _, _ = signals(model, heads, [corpus.texts[i] for i in tested], "evaluating")
-    figures = evaluate(corpus, tested, test_logits, calibration, thresholds, recipe.seed)
+    figures = evaluate(corpus, tested, test_logits, calibration, thresholds, recipe.seed, recipe.resamples)
     _write_reference(work, logits, embeddings, calibration, [corpus.texts[i] for i in held], rng)
     fields = {
         "name": recipe.name,
@@ -148,8 +150,6 @@ PARTS = ("heads.onnx", "metadata.onnx", "reference.json", "reference.npy")
 
 def write_with_golden(fields: dict[str, Any], files: dict[str, Path], work: Path, target: Path) -> Bundle:
     """Write the bundle twice: a draft that answers the golden inputs, then the whole, with answers and card."""
-    import shutil
-
     draft_path = work / "draft"
     shutil.rmtree(draft_path, ignore_errors=True)
     draft = bundles.write(draft_path, fields, files)
@@ -180,9 +180,7 @@ def _prevalence(outputs: Sequence[str], targets: Floats) -> dict[str, float]:
     return {name: round(float(values.mean()), 4) for name, values in known.items() if len(values)}
 
 
-def _capped(
-    corpus: Corpus, rows: npt.NDArray[np.int64], most: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def _capped(corpus: Corpus, rows: npt.NDArray[np.int64], most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """At most `most` texts of each public source; our own corpus counts whole."""
     kept = []
     for source in dict.fromkeys(corpus.sources[rows].tolist()):

@@ -1,6 +1,6 @@
 """The heads on top of an embedding: fitting them with scikit-learn on frozen embeddings, and their ONNX graph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.covariance import LedoitWolf
-from sklearn.linear_model import LogisticRegression
 
 Floats = npt.NDArray[np.float32]
 OPSET = 18
@@ -39,31 +40,41 @@ class Whitening:
 
 
 def fit_heads(
-    embeddings: Floats,
-    targets: Floats,
-    weights: npt.NDArray[np.float64],
-    start: HeadWeights | None = None,
-    strength: float = 1.0,
+    embeddings: Floats, targets: Floats, start: HeadWeights | None = None, strength: float = 1.0
 ) -> HeadWeights:
-    """Fit one logistic regression an output on its known targets (others are NaN).
+    """Fit one logistic regression an output on its known targets [n, outputs] (others are NaN).
 
-    `start`: heads to keep where an output has fewer than two known examples of either kind. `strength` is
-    scikit-learn's C on embeddings scaled to unit variance.
+    The L2 penalty pulls towards `start` (zero without it), so that little new evidence changes little; `strength` is
+    the inverse of the penalty, on embeddings scaled to unit variance. An output without known targets stays as it was.
     """
+    count, dimensions = targets.shape[1], embeddings.shape[1]
+    start = start or HeadWeights(np.zeros((dimensions, count), np.float32), np.zeros(count, np.float32))
     scale = embeddings.std(axis=0) + 1e-6
-    columns, biases = [], []
-    for k in range(targets.shape[1]):
+    design = np.column_stack([embeddings / scale, np.ones(len(embeddings))]).astype(np.float64)
+    prior = np.vstack([start.weights * scale[:, None], start.bias]).astype(np.float64)
+    fitted = prior.copy()
+    for k in range(count):
         known = np.isfinite(targets[:, k])
-        y = targets[known, k]
-        if min((y == 0).sum(), (y == 1).sum()) < 2:
-            columns.append(start.weights[:, k] if start else np.zeros(embeddings.shape[1]))
-            biases.append(start.bias[k] if start else 0.0)
-            continue
-        model = LogisticRegression(C=strength, max_iter=300)
-        model.fit(embeddings[known] / scale, y, sample_weight=weights[known])
-        columns.append(model.coef_[0] / scale)
-        biases.append(model.intercept_[0])
-    return HeadWeights(np.stack(columns, axis=1).astype(np.float32), np.array(biases, dtype=np.float32))
+        if known.any():
+            fitted[:, k] = _logistic(design[known], targets[known, k], prior[:, k], strength)
+    return HeadWeights((fitted[:-1] / scale[:, None]).astype(np.float32), fitted[-1].astype(np.float32))
+
+
+def _logistic(
+    design: npt.NDArray[np.float64], truth: Floats, prior: npt.NDArray[np.float64], strength: float
+) -> npt.NDArray[np.float64]:
+    """Minimise the logistic loss plus |weights - prior|² / (2 · strength); the intercept, last, is free."""
+    sign = np.where(truth == 1, 1.0, -1.0)
+    penalised = np.append(np.ones(design.shape[1] - 1), 0.0) / strength
+
+    def loss(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        margin = sign * (design @ weights)
+        off = weights - prior
+        gradient = design.T @ (-sign * expit(-margin)) + penalised * off
+        return float(np.logaddexp(0, -margin).sum() + 0.5 * penalised @ off**2), gradient
+
+    found: npt.NDArray[np.float64] = minimize(loss, prior, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    return found
 
 
 def write_heads(path: Path, heads: HeadWeights, whitening: Whitening) -> None:
@@ -84,15 +95,19 @@ def write_heads(path: Path, heads: HeadWeights, whitening: Whitening) -> None:
         helper.make_node("MatMul", ["centred", "root"], ["white"]),
         helper.make_node("ReduceSumSquare", ["white", "last"], ["distance"], keepdims=0),
     ]
-    save_graph(path, nodes, initial, {"embedding": ("n", len(whitening.mean))}, ["logits", "distance"])
+    inputs = {"embedding": ("n", len(whitening.mean))}
+    save_graph(path, nodes, initial, inputs, {"logits": ("n", len(heads.bias)), "distance": ("n",)})
+
+
+Shapes = Mapping[str, tuple[str | int, ...]]
 
 
 def save_graph(
     path: Path,
     nodes: Sequence[onnx.NodeProto],
     initial: Sequence[onnx.TensorProto],
-    inputs: dict[str, tuple[str | int, ...]],
-    outputs: Sequence[str],
+    inputs: Shapes,
+    outputs: Shapes,
     *,
     kind: int = TensorProto.FLOAT,
 ) -> None:
@@ -101,7 +116,7 @@ def save_graph(
         list(nodes),
         path.stem,
         [helper.make_tensor_value_info(name, kind, shape) for name, shape in inputs.items()],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
         list(initial),
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)

@@ -112,7 +112,9 @@ def _implicit_hate(raw: Raw) -> Labels:
 
 
 def _jigsaw(raw: Raw) -> Labels:
-    on = {name for name in ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate") if raw[name] == "1"}
+    on = {
+        name for name in ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate") if raw[name] == "1"
+    }
     if not on:
         return no("hate", "harassment", "violence_threat")
     if not on & {"threat", "insult", "identity_hate", "severe_toxic"}:

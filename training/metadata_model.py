@@ -53,9 +53,7 @@ def fit_metadata(
     inputs = np.array(features, dtype=np.float32)
     model = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression())
     model.fit(inputs, labels)
-    graph = to_onnx(
-        model, inputs[:1], options={"zipmap": False}, target_opset=18, initial_types=None, final_types=None
-    )
+    graph = to_onnx(model, inputs[:1], options={"zipmap": False}, target_opset=18, initial_types=None, final_types=None)
     graph.graph.input[0].name, old = "features", graph.graph.input[0].name
     for node in graph.graph.node:
         node.input[:] = ["features" if name == old else name for name in node.input]

@@ -28,10 +28,10 @@ def fit_ngrams(path: Path, texts: Sequence[str], seed: int) -> None:
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["rows"], axis=0),
         helper.make_node("ReduceSum", ["rows", "first"], ["sum"], keepdims=1),
-        helper.make_node("LpNormalization", ["sum"], ["embedding"], axis=-1, p=2),
+        helper.make_node("LpNormalization", ["sum"], ["sentence_embedding"], axis=-1, p=2),
     ]
     initial = [
         numpy_helper.from_array(table, "table"),
         numpy_helper.from_array(np.array([0], dtype=np.int64), "first"),
     ]
-    save_graph(path, nodes, initial, {"ids": ("n",)}, ["embedding"], kind=TensorProto.INT64)
+    save_graph(path, nodes, initial, {"ids": ("n",)}, {"sentence_embedding": (1, DIMENSIONS)}, kind=TensorProto.INT64)

@@ -25,7 +25,8 @@ _MEANINGS = {
 }
 
 DESCRIPTION = """Frontline scores user reports and orders the human work of reviewing them. It never removes content and
-never acts on a user. Every error has one shape: `{"error": {"code", "message", "field", "request_id"}}`."""
+never acts on a user. Every error has one shape: `{"error": {"code", "message", "field", "request_id"}}`.
+Liveness, readiness and metrics are at `/livez`, `/readyz` and `/metrics`."""
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

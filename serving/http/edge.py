@@ -6,6 +6,7 @@ import uuid
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models import FrontlineError
@@ -62,14 +63,15 @@ class Edge:
             await self.app(scope, self._limited(receive), sending)
         except FrontlineError as error:
             await respond(error, request_id)(scope, receive, sending)
+        except ClientDisconnect:
+            log.info("client_left")
         except Exception as error:
             log.error("internal_error", error=type(error).__qualname__, where=where(error))
-            if status:  # too late for another answer; the server closes the connection
-                raise
-            await respond(InternalError(), request_id)(scope, receive, sending)
+            if not status:  # later than that, the server can only close the connection
+                await respond(InternalError(), request_id)(scope, receive, sending)
         finally:
             self._in_flight -= 1
-            route = getattr(scope.get("route"), "path", None)
+            route = getattr(scope.get("route"), "path", None) or None  # the pattern, as an address may quote anything
             spent = round((time.perf_counter() - started) * 1000, 1)
             log.info("request", method=scope["method"], route=route, status=status, milliseconds=spent)
 

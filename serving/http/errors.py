@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from models import FrontlineError
+from serving import pages
 from serving.errors import InvalidRequest
 
 _RETRY_SECONDS = "1"
@@ -45,6 +46,8 @@ def request_id_of(request: Request) -> str | None:
 
 async def _frontline(request: Request, error: Exception) -> Response:
     assert isinstance(error, FrontlineError)  # noqa: S101  (registered for no other)
+    if request.url.path.startswith("/console"):
+        return pages.render("error.html", error.status, error=error, request_id=request_id_of(request))
     return respond(error, request_id_of(request))
 
 

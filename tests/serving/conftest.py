@@ -1,5 +1,7 @@
 """A bundle that knows a few words by heart, so that every score is foreseeable, and a service around it."""
 
+import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ import onnx
 import pytest
 from fastapi.testclient import TestClient
 from onnx import TensorProto, helper, numpy_helper
+from sqlalchemy import create_engine, make_url
 
 from models.bundle import write
 from models.ngrams import BUCKETS, hashed_ngrams
@@ -18,6 +21,7 @@ from serving.api import create_app
 from serving.auth import ROLES, create_token
 from serving.runtime import Runtime
 from serving.settings import Settings
+from serving.store import Store, migrate
 
 TAXONOMY = Path(__file__).parents[2] / "datasets" / "taxonomy.yaml"
 WORDS = {
@@ -43,13 +47,13 @@ def _ngrams(path: Path, outputs: list[str]) -> Path:
             table[bucket, outputs.index(output)] = weight
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["rows"]),
-        helper.make_node("ReduceSum", ["rows", "axes"], ["embedding"], keepdims=1),
+        helper.make_node("ReduceSum", ["rows", "axes"], ["sentence_embedding"], keepdims=1),
     ]
     return _save(
         path,
         nodes,
         [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])],
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, len(outputs)])],
+        [helper.make_tensor_value_info("sentence_embedding", TensorProto.FLOAT, [1, len(outputs)])],
         {"table": table, "axes": np.array([0], dtype=np.int64)},
     )
 
@@ -147,9 +151,30 @@ def make_bundle(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, keyword_bundle: Path) -> Settings:
+def database_url() -> Iterator[str]:
+    """An empty database: SQLite, or a new one on the PostgreSQL server that FRONTLINE_TEST_POSTGRES names."""
+    server = os.environ.get("FRONTLINE_TEST_POSTGRES")
+    if not server:
+        yield ""
+        return
+    name = f"frontline_{uuid.uuid4().hex}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    url = make_url(server).set(database=name).render_as_string(hide_password=False)
+    store = Store(url)
+    migrate(store)
+    store.close()
+    yield url
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, keyword_bundle: Path, database_url: str) -> Settings:
     """Settings of a service with an empty home and no blind cases."""
-    return Settings(home=tmp_path / "home", bundle=keyword_bundle, blind_share=0)
+    return Settings(home=tmp_path / "home", bundle=keyword_bundle, blind_share=0, database_url=database_url)
 
 
 @pytest.fixture

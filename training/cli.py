@@ -1,0 +1,134 @@
+"""The commands of data scientists; the one CLI finds `register` through an entry point."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.bundle import Bundle
+from serving import champion as champions
+from serving.settings import Settings
+from serving.store import Store, migrate
+
+Data = Annotated[
+    Path | None, typer.Option(envvar="FRONTLINE_DATA", help="Folder with the public sources' files, <name>.jsonl.gz.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write the bundle to; it must not exist.")]
+Seed = Annotated[int, typer.Option(help="The same seed, data and machine give the same bundle.")]
+Base = Annotated[str | None, typer.Option(help="Base encoder: a folder or hub name. Default: the packaged MiniLM.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the training commands to the CLI."""
+    for command in (train, retrain, promote, audit):
+        app.command()(command)
+
+
+def train(
+    out: Out = Path("bundle"),
+    data: Data = None,
+    authored_only: Annotated[bool, typer.Option(help="Train without the public sources.")] = False,
+    fast: Annotated[bool, typer.Option(help="A hashed n-gram model in seconds, for a try.")] = False,
+    seed: Seed = 7,
+    without: Annotated[list[str] | None, typer.Option(help="Leave out a public source; repeatable.")] = None,
+    base: Base = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of fine-tuning.")] = 3,
+    per_source: Annotated[int, typer.Option(min=1, help="Texts that one source gives to a pass at most.")] = 1200,
+) -> None:
+    """Train a bundle: fine-tune, calibrate, export, evaluate, log to MLflow. An interrupted run resumes."""
+    from training import tracking
+    from training.encoder import Schedule
+    from training.train import Options
+    from training.train import train as run
+
+    if data is None and not authored_only:
+        raise typer.BadParameter("name the folder of the public sources, or pass --authored-only", param_hint="--data")
+    settings = Settings()
+    tracking.connect(settings.home)
+    options = Options(
+        out=out,
+        runs=settings.home / "runs",
+        data=None if authored_only else data,
+        fast=fast,
+        seed=seed,
+        without=tuple(without or ()),
+        base=base,
+        schedule=Schedule(epochs=epochs, per_source=per_source),
+    )
+    bundle = run(options)
+    typer.echo(
+        f"{bundle.digest}\n{out / 'card.md'} says how good it is; `frontline promote {out}` puts it into service."
+    )
+
+
+def retrain(
+    out: Out = Path("challenger"),
+    data: Data = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Trainable weights (encoder.safetensors) for a full fine-tune.")
+    ] = None,
+    seed: Seed = 7,
+    base: Base = None,
+) -> None:
+    """Learn from the stored decisions and compare with the champion; registers the result as challenger."""
+    from training import tracking
+    from training.retrain import retrain as run
+    from training.retrain import show
+    from training.train import Options
+
+    settings = Settings()
+    tracking.connect(settings.home)
+    options = Options(out=out, runs=settings.home / "runs", data=data, seed=seed, base=base)
+    bundle, comparisons = run(options, _store(settings), _champion(settings), weights)
+    show(comparisons)
+    verdict = "passed" if all(part.passed for part in comparisons) else "did not pass"
+    typer.echo(f"{bundle.digest} is challenger and {verdict} the comparison; `frontline promote` makes it champion.")
+
+
+def promote(
+    bundle: Annotated[Path | None, typer.Argument(help="A bundle folder. Default: MLflow's challenger.")] = None,
+    force: Annotated[bool, typer.Option(help="Promote a challenger that did not pass its comparison.")] = False,
+) -> None:
+    """Put a bundle into service: a running service loads it within a second and drops no request."""
+    import tempfile
+
+    from training import tracking
+
+    settings = Settings()
+    tracking.connect(settings.home)
+    with tempfile.TemporaryDirectory() as folder:
+        failed = False
+        if bundle is None:
+            bundle, failed = tracking.challenger(Path(folder))
+        if failed and not force:
+            typer.echo("the challenger did not pass its comparison with the champion; --force promotes it all the same")
+            raise typer.Exit(1)
+        digest = champions.install(bundle, settings.home)
+    champions.set_champion(settings.home, digest)
+    tracking.promoted(digest)
+    typer.echo(f"champion is {digest}")
+
+
+def audit(
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML page to write.")] = Path("audit.html"),
+    days: Annotated[int, typer.Option(min=1, help="Length of the window that ends now, in days.")] = 7,
+) -> None:
+    """Compare recent scores and inputs with the bundle's reference; writes a page with effect sizes."""
+    from training.audit import audit as run
+    from training.audit import render
+
+    settings = Settings()
+    found = run(_store(settings), _champion(settings), days, datetime.now(UTC))
+    out.write_text(render(found), "utf-8")
+    typer.echo(f"{found.n} scores of the last {days} days: {found.headline} See {out}.")
+
+
+def _store(settings: Settings) -> Store:
+    store = Store(settings.store_url)
+    migrate(store)
+    return store
+
+
+def _champion(settings: Settings) -> Bundle:
+    return Bundle.load(champions.champion_path(settings.home) or settings.bundle)
