@@ -115,6 +115,8 @@ def due(moment: datetime, now: datetime) -> str:
     minutes = int(abs((moment - now).total_seconds()) // 60)
     if minutes >= 48 * 60:
         length = f"{minutes // 1440} days"
+    elif minutes >= 10 * 60:
+        length = f"{minutes // 60} h"
     else:
         length = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
     return f"in {length}" if moment > now else f"late by {length}"

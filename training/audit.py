@@ -18,7 +18,7 @@ from models.bundle import Bundle
 from models.errors import MissingData
 from models.scorer import Scorer
 from serving.store import Store
-from serving.store.tables import contents, reports, scores
+from serving.store.tables import cases, contents, reports, scores
 from training.fit import LENGTHS
 
 Floats = npt.NDArray[np.float32]
@@ -29,7 +29,7 @@ LARGE, SOME = 0.25, 0.1  # Jensen-Shannon distance from which a change is called
 
 @dataclass(frozen=True)
 class Shift:
-    """How one distribution moved: shares in the reference and in the window, and their distance (0 same, 1 disjoint)."""
+    """How one distribution moved: its shares before and now, and their distance (0 same, 1 disjoint)."""
 
     name: str
     reference: list[float]
@@ -71,7 +71,8 @@ def audit(store: Store, bundle: Bundle, days: int, now: datetime) -> Audit:
         select(scores.c.score, scores.c.bundle, scores.c.abstained, reports.c.body, contents.c.text)
         .join(reports, reports.c.report_id == scores.c.report_id)
         .join(contents, (contents.c.case_id == reports.c.case_id) & (contents.c.version == reports.c.content_version))
-        .where(scores.c.created_at >= since)
+        .join(cases, cases.c.id == reports.c.case_id)
+        .where(scores.c.created_at >= since, cases.c.lane != "specialist")
     )
     with store.read() as connection:
         rows = connection.execute(query).all()
@@ -139,7 +140,7 @@ def jensen_shannon(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> fl
 def domain_classifier(
     bundle: Bundle, reference: Floats, texts: Sequence[str]
 ) -> tuple[float | None, tuple[float, float] | None]:
-    """Cross-validated ROC-AUC of a linear classifier between reference and window embeddings, with its 95 % interval."""
+    """Cross-validated ROC-AUC, with its 95 % interval, of a linear classifier of reference and window embeddings."""
     if len(texts) < MIN_SCORES:
         return None, None
     rng = np.random.default_rng(0)

@@ -199,7 +199,14 @@ def test_segments_keep_the_stronger_of_overlapping_spans() -> None:
 
 @pytest.mark.parametrize(
     ("minutes", "words"),
-    [(0, "late by 0 min"), (5, "in 5 min"), (-5, "late by 5 min"), (125, "in 2 h 5 min"), (-4000, "late by 2 days")],
+    [
+        (0, "late by 0 min"),
+        (5, "in 5 min"),
+        (-5, "late by 5 min"),
+        (125, "in 2 h 5 min"),
+        (1439, "in 23 h"),
+        (-4000, "late by 2 days"),
+    ],
 )
 def test_due_in_words(minutes: int, words: str) -> None:
     assert due(NOW + timedelta(minutes=minutes), NOW) == words

