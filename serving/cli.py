@@ -2,17 +2,17 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
+from typer.core import TyperGroup
 
 from models import Bundle, FrontlineError, Scorer
 from serving import auth
@@ -24,20 +24,28 @@ from serving.store import Store
 from serving.store import migrate as migrate_store
 from serving.up import server_command, up_service
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Triage scoring for Trust & Safety report queues.")
+
+class PlainErrors(TyperGroup):
+    """Shows our own errors, and a missing optional package, as one line instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except FrontlineError as error:
+            err.print(f"[bold red]{error.code}[/]: {escape(error.message)}", highlight=False)
+        except ModuleNotFoundError as error:
+            name = escape(str(error.name))
+            err.print(f"this command needs {name}: pip install 'frontline\\[training]'", highlight=False)
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    cls=PlainErrors, no_args_is_help=True, add_completion=False, help="Triage scoring for Trust & Safety report queues."
+)
 token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens that callers sign in with.")
 app.add_typer(token_app, name="token")
 out, err = Console(), Console(stderr=True)
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Show our own errors as one line instead of a traceback."""
-    try:
-        yield
-    except FrontlineError as error:
-        err.print(f"[bold red]{error.code}[/]: {escape(error.message)}", highlight=False)
-        raise typer.Exit(1) from None
 
 
 def _store() -> Store:
@@ -57,24 +65,21 @@ def serve() -> None:
 @app.command()
 def up() -> None:
     """Set up whatever is missing and run the service: store, tokens, and sample reports in an empty store."""
-    with _plain_errors():
-        raise typer.Exit(up_service(Settings(), out))
+    raise typer.Exit(up_service(Settings(), out))
 
 
 @app.command()
 def migrate() -> None:
     """Bring the store to the current schema."""
-    with _plain_errors():
-        store = Store(Settings().store_url)
-        migrate_store(store)
+    store = Store(Settings().store_url)
+    migrate_store(store)
     out.print(f"The store {store.url.render_as_string(hide_password=True)} is current.", highlight=False)
 
 
 @token_app.command("create")
 def token_create(role: str, name: Annotated[str, typer.Option(help="Who or what it is for.")] = "") -> None:
     """Make a token for a role and print it, once."""
-    with _plain_errors():
-        print(auth.create_token(_store(), name or role, role))
+    print(auth.create_token(_store(), name or role, role))
 
 
 @token_app.command("list")
@@ -90,8 +95,7 @@ def token_list() -> None:
 @token_app.command("revoke")
 def token_revoke(token_id: str) -> None:
     """Refuse a token, given by its id, from now on."""
-    with _plain_errors():
-        auth.revoke_token(_store(), token_id)
+    auth.revoke_token(_store(), token_id)
 
 
 @app.command()
@@ -101,7 +105,7 @@ def score(
 ) -> None:
     """Score a file of reports: one JSON line per row, in order; a row that cannot be scored says why in its place."""
     settings = Settings()
-    with _plain_errors(), output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as target:
+    with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as target:
         bundle = Bundle.load(champion_path(settings.home) or settings.bundle)
         rows = json_lines(sys.stdin) if source == "-" else read_rows(Path(source))
         lines = score_rows(Scorer(bundle, metadata=settings.metadata), rows)
