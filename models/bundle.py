@@ -20,6 +20,8 @@ from models.taxonomy import Taxonomy
 
 SCHEMA = "bundle.v1"
 MANIFEST = "manifest.json"
+PARTS = ("taxonomy.yaml", "heads.onnx", "metadata.onnx")
+TEXT_PARTS = {"encoder": ("encoder.onnx", "tokenizer.json"), "hashed-ngrams.v1": ("ngrams.onnx",)}
 DEFAULT = Path(__file__).parent / "bundles" / "default"
 
 
@@ -97,6 +99,8 @@ class Bundle:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or MANIFEST
             raise BundleRefused(f"{path / MANIFEST} does not fit schema {SCHEMA}: {where}: {first['msg']}") from None
+        if unlisted := sorted({*PARTS, *TEXT_PARTS[manifest.text_model]} - set(manifest.files)):
+            raise BundleRefused(f"{path / MANIFEST} lists no hash for {', '.join(unlisted)}")
         for name, expected in manifest.files.items():
             file = path / name
             if Path(name).name != name or not file.is_file():

@@ -102,7 +102,7 @@ class MetadataModel:
         return [
             Reason(code=feature.code, text=feature.text(report), direction="raises" if shift > 0 else "lowers")
             for shift, feature in moved
-            if abs(shift) >= 0.1
+            if abs(self._clip(shift)) >= 0.1
         ]
 
     def _shifts(self, text_log_odds: float, rows: Floats) -> list[float]:

@@ -15,6 +15,7 @@ _LOOKALIKES = {
     "K": "КΚ", "M": "МΜ", "N": "Ν", "O": "ОΟ", "P": "РΡ", "S": "Ѕ", "T": "ТΤ", "X": "ХΧ", "Y": "УΥ", "Z": "Ζ",
 }  # fmt: skip
 _LATIN_OF = {look: latin for latin, looks in _LOOKALIKES.items() for look in looks}
+MAX_MARKS = 2  # on one Latin letter; Vietnamese needs no more
 _PLAIN = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _CLUSTER = re.compile(r".[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]*", re.S)
 
@@ -36,8 +37,19 @@ def prepare(source: str) -> Prepared:
     """Prepare a text of any length: compatibility-normalise, drop hidden and control characters, unmask look-alike
     letters, name emoji, and join white space. Idempotent on its own output.
     """
-    if _PLAIN.fullmatch(source):  # most texts: nothing to do
-        return Prepared(source, range(len(source)), range(1, len(source) + 1))
+    starts: range | list[int] = range(len(source))
+    ends: range | list[int] = range(1, len(source) + 1)
+    # Again until nothing changes, because one disguise can hide another: most texts take no pass, the others one or two.
+    while not _PLAIN.fullmatch(source):
+        found = _pass(source)
+        starts, ends = [starts[i] for i in found.starts], [ends[i - 1] for i in found.ends]
+        if found.text == source:
+            break
+        source = found.text
+    return Prepared(source, starts, ends)
+
+
+def _pass(source: str) -> Prepared:
     text: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -61,7 +73,10 @@ def _pieces(source: str) -> Iterator[tuple[str, int, int]]:
 
 def _normalise(cluster: str) -> str:
     """One base character with its marks → what stands for it; hidden characters vanish, white space is a space."""
+    if len(cluster) > MAX_MARKS + 1 and cluster[0].isascii():
+        cluster = cluster[0]
     normal = unicodedata.normalize("NFKC", cluster)
+    latin = unicodedata.normalize("NFD", normal[0])[0].isascii()
     kept = []
     for character in normal:
         kind = unicodedata.category(character)
@@ -69,7 +84,7 @@ def _normalise(cluster: str) -> str:
             kept.append(" ")
         elif kind in ("Cc", "Cf", "Cs", "Co", "Cn") or "\ufe00" <= character <= "\ufe0f":
             continue
-        elif kind == "Mn" and normal[0].isascii():
+        elif kind == "Mn" and latin:
             continue  # stacked marks on a Latin letter
         elif kind == "So" or "\U0001f000" <= character <= "\U0001faff":
             kept.append(_emoji_name(character))

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from models.errors import InvalidReport
 
@@ -25,6 +25,13 @@ def _not_ancient(value: datetime) -> datetime:
 
 
 Time = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_not_ancient)]
+
+
+def _or_empty(value: object) -> object:
+    return {} if value is None else value
+
+
+Absent = BeforeValidator(_or_empty)  # null says the same as leaving the whole part out
 
 
 class _Part(BaseModel):
@@ -110,9 +117,9 @@ class Report(_Part):
     received_at: Time | None = None
     reason: Name | None = None
     note: Text | None = None
-    subject: Subject = Subject()
-    reporter: Reporter = Reporter()
-    exposure: Exposure = Exposure()
+    subject: Annotated[Subject, Absent] = Subject()
+    reporter: Annotated[Reporter, Absent] = Reporter()
+    exposure: Annotated[Exposure, Absent] = Exposure()
     region: Name | None = None
     source: Literal["user", "trusted_flagger", "authority", "court", "automated"] = "user"
     due_by: Time | None = None
@@ -128,12 +135,12 @@ def parse_report(value: object) -> tuple[Report, list[str]]:
     try:
         report = Report.model_validate(value)
     except ValidationError as error:
-        raise explain(error) from None
+        raise explain(error, Report) from None
     return report, [f"unknown_field:{path}" for path in _unknown(value, report)]
 
 
-def explain(error: ValidationError) -> InvalidReport:
-    """The first thing wrong, in words that never quote the value."""
+def explain(error: ValidationError, model: type[BaseModel]) -> InvalidReport:
+    """The first thing wrong with a value for `model`, in words that never quote the value."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     kind, context = first["type"], first.get("ctx", {})
@@ -152,6 +159,7 @@ def explain(error: ValidationError) -> InvalidReport:
         message = f"{field} is missing"
     elif kind in expected:
         message = f"{field} is {_json_type(first['input'])}, expected {expected[kind]}"
+        message += " or null" if _nullable(model, first["loc"]) else ""
     elif kind == "string_too_long":
         message = f"{field} is longer than {context['max_length']} characters"
     elif kind == "literal_error":
@@ -161,6 +169,15 @@ def explain(error: ValidationError) -> InvalidReport:
     else:
         message = f"{field}: {first['msg'].removeprefix('Value error, ')}"
     return InvalidReport(message, field=field)
+
+
+def _nullable(model: type[BaseModel], path: tuple[int | str, ...]) -> bool:
+    """Whether the field at a path may be null: those that may are null by default."""
+    *parents, last = [part for part in path if isinstance(part, str)]
+    for name in parents:
+        annotation: Any = model.model_fields[name].annotation
+        model = get_args(annotation)[0] if get_args(annotation) else annotation
+    return last in model.model_fields and model.model_fields[last].default is None
 
 
 def _json_type(value: object) -> str:

@@ -33,7 +33,7 @@ def train(
     seed: Seed = 7,
     without: Annotated[list[str] | None, typer.Option(help="Leave out a public source; repeatable.")] = None,
     base: Base = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes of fine-tuning.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of fine-tuning.")] = 2,
     per_source: Annotated[int, typer.Option(min=1, help="Texts that one source gives to a pass at most.")] = 1200,
 ) -> None:
     """Train a bundle: fine-tune, calibrate, export, evaluate, log to MLflow. An interrupted run resumes."""

@@ -16,17 +16,18 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from models.runtime import WINDOW
-from training.corpus import Corpus
+from training.corpus import AUTHORED, Corpus
 from training.heads import HeadWeights
 
 Ids = list[list[int]]
+CHECKPOINT_EVERY = 200  # steps
 
 
 @dataclass(frozen=True)
 class Schedule:
     """How long and how hard to train. `per_source` caps the texts that one source gives to an epoch."""
 
-    epochs: int = 3
+    epochs: int = 2
     per_source: int = 1200
     own_repeats: int = 3  # times that our own corpus is seen in an epoch
     batch: int = 32
@@ -158,7 +159,7 @@ class Trainer:
             torch.manual_seed(self.seed * 1_000_003 + self._done())
             loss = self._step(batch)
             self.state["step"] = step + 1
-            if step % 200 == 199:
+            if (step + 1) % CHECKPOINT_EVERY == 0:
                 self._save()
             yield loss
         quality = self._quality()
@@ -207,7 +208,7 @@ class Trainer:
             known = np.isfinite(truth[:, k])
             if truth[known, k].sum() >= 10:
                 found.append(average_precision_score(truth[known, k], logits[known, k]))
-        return float(np.mean(found))
+        return float(np.mean(found)) if found else 0.0
 
     def _logits(self, batch: list[int]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
@@ -239,10 +240,11 @@ class Trainer:
 
 
 def balanced(corpus: Corpus, schedule: Schedule, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Training texts of one epoch: at most `per_source` of each source, our own corpus several times."""
-    chosen = cap_sources(corpus, corpus.where("train"), schedule.per_source, rng)
-    own = chosen[corpus.sources[chosen] == "authored"]
-    return np.concatenate([chosen, *[own] * (schedule.own_repeats - 1)])
+    """Training texts of one epoch: at most `per_source` of each public source, our own corpus whole, several times."""
+    rows = corpus.where("train")
+    own = corpus.sources[rows] == AUTHORED
+    public = cap_sources(corpus, rows[~own], schedule.per_source, rng) if not own.all() else rows[~own]
+    return np.concatenate([public, *[rows[own]] * schedule.own_repeats])
 
 
 def cap_sources(

@@ -51,8 +51,11 @@ def retrain(options: Options, store: Store, champion: Bundle, weights: Path | No
     """Fit a challenger, compare it and register it in MLflow; return it and the comparisons.
 
     Without `weights` the heads are fitted on the champion's frozen embeddings; with the trainable weights of an MLflow
-    run, the whole encoder is fine-tuned. Raises MissingData where there are too few decisions.
+    run, the whole encoder is fine-tuned. Raises MissingData where there are too few decisions, FileExistsError where
+    `out` exists.
     """
+    if options.out.exists():
+        raise FileExistsError(f"{options.out} exists; name another folder with --out, or remove it")
     learned = champion.taxonomy.learned
     decided = read_decisions(store, learned)
     if len(decided) < MIN_DECISIONS:

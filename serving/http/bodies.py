@@ -35,5 +35,5 @@ def checked(model: type[M], value: object) -> M:
         if first["type"] == "extra_forbidden":  # its name is the caller's text, so it is not quoted
             known = ", ".join(model.model_fields)
             raise InvalidRequest(f"the body holds a field that is not one of {known}") from None
-        invalid = explain(error)
+        invalid = explain(error, model)
         raise InvalidRequest(invalid.message, field=invalid.field) from None

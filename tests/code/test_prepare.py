@@ -1,0 +1,106 @@
+"""Text preparation: disguises undone, honest text left alone, offsets that point into the source."""
+
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from models.prepare import prepare
+
+# Everything that Python can hold in a string, lone surrogates included, and dense in what preparation touches.
+TRICKY = st.sampled_from("aAeо аеСх\u200b\u200d\u00ad\u0301\u0336\u0489\ufe0f\U0001f600\U0001f3fd\U0001f1e9ａ𝐛 \t\n\u2028\ud800´ﬁ½")
+TEXT = st.text(st.characters() | TRICKY) | st.text(TRICKY) | st.text(st.characters(categories=["Cs", "Cf", "Mn", "So"]))
+
+
+@given(TEXT)
+@example("e\u200b\u0301")  # hidden character between a letter and its mark
+@example("aо о")  # unmasking one word makes the text mostly Latin
+@example("ос x\U0001f600")
+def test_idempotent(text: str) -> None:
+    once = prepare(text).text
+    assert prepare(once).text == once
+
+
+@given(TEXT)
+def test_the_map_stays_inside_the_source_and_never_goes_back(text: str) -> None:
+    found = prepare(text)
+    assert len(found.text) == len(found.starts) == len(found.ends)
+    assert list(found.starts) == sorted(found.starts)
+    assert list(found.ends) == sorted(found.ends)
+    assert all(0 <= start < end <= len(text) for start, end in zip(found.starts, found.ends, strict=True))
+
+
+@given(TEXT, st.data())
+def test_source_spans_lie_in_the_source(text: str, data: st.DataObject) -> None:
+    found = prepare(text)
+    if found.text:
+        start = data.draw(st.integers(0, len(found.text) - 1))
+        end = data.draw(st.integers(start + 1, len(found.text)))
+        first, last = found.source_span(start, end)
+        assert 0 <= first < last <= len(text)
+
+
+@given(TEXT)
+def test_nothing_hidden_is_left(text: str) -> None:
+    found = prepare(text).text
+    assert not {unicodedata.category(c) for c in found} & {"Cc", "Cf", "Cs", "Co", "Cn", "So"}
+    assert found == " ".join(found.split())
+
+
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1))
+def test_plain_text_is_itself(text: str) -> None:
+    assert prepare(text).text == text
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("you\u200b are\u200d so\u2060 kind\ufeff", "you are so kind"),
+        ("y\u00ado\u200bu", "you"),
+        ("\u202ereversed\u202c order", "reversed order"),
+        ("you are an іdіоt", "you are an idiot"),  # Cyrillic і and о
+        ("уоu аrе slоw", "you are slow"),
+        ("ＧＯ  ＡＷＡＹ", "GO AWAY"),
+        ("𝓰𝓸 𝕒𝕨𝕒𝕪", "go away"),
+        ("ﬁne", "fine"),
+        ("g̷̶o̷̶ ̶a̶w̷̵̶a̸y̶", "go away"),
+        ("h\u0335\u0301\u0308e\u0301\u0300\u0336l\u0334\u0301\u0336lo", "hello"),
+        ("crème brûlée", "crème brûlée"),
+        ("cre\u0300me", "crème"),
+        ("Tiếng Việt", "Tiếng Việt"),
+        ("I am \U0001f600", "I am grinning face"),
+        ("go\U0001f600go", "go grinning face go"),
+        ("\U0001f44d\U0001f3fd", "thumbs up sign"),
+        ("I \u2764\ufe0f it", "I heavy black heart it"),
+        ("\U0001f1e9\U0001f1ea", ""),
+        (" \t a \n\n\u00a0 b \u2003", "a b"),
+        ("", ""),
+        ("\u200b\u200b", ""),
+        ("\ud83d", ""),
+    ],
+)
+def test_examples(source: str, expected: str) -> None:
+    assert prepare(source).text == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["Привет, как дела у вас сегодня?", "Сосед орет", "Καλημέρα κόσμε", "Москва и Лондон", "שלום", "你好"]
+)
+def test_other_scripts_are_left_alone(text: str) -> None:
+    assert prepare(text).text == unicodedata.normalize("NFKC", text)
+
+
+def test_spans_skip_hidden_characters() -> None:
+    source = "so \u200bst\u200bup\u200bid"
+    found = prepare(source)
+    assert found.text == "so stupid"
+    start, end = found.source_span(3, 9)
+    assert source[start:end] == "st\u200bup\u200bid"
+
+
+def test_an_emoji_name_points_to_its_emoji() -> None:
+    source = "hi \U0001f600!"
+    found = prepare(source)
+    start = found.text.index("grinning")
+    assert found.source_span(start, start + len("grinning face")) == (3, 4)

@@ -1,0 +1,33 @@
+"""Windows over long texts: every token is seen, up to a stated limit."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.runtime import MAX_WINDOWS, OVERLAP, WINDOW, windows
+
+SIZE = WINDOW - 2  # without the two special tokens
+
+
+@given(st.integers(0, 5000))
+def test_windows_cover_the_text_in_order(length: int) -> None:
+    found, cut = windows(length)
+    assert 1 <= len(found) <= MAX_WINDOWS
+    assert found[0][0] == 0
+    assert all(end - start <= SIZE for start, end in found)
+    for (_, end), (start, _) in zip(found, found[1:], strict=False):
+        assert end - start == OVERLAP
+    assert cut == (found[-1][1] < length)
+
+
+@given(st.integers(1, 5000))
+def test_no_window_holds_only_what_the_one_before_it_held(length: int) -> None:
+    found, _ = windows(length)
+    assert all(end > before for (_, before), (_, end) in zip(found, found[1:], strict=False))
+
+
+def test_by_hand() -> None:
+    assert windows(0) == ([(0, 0)], False)
+    assert windows(126) == ([(0, 126)], False)
+    assert windows(127) == ([(0, 126), (110, 127)], False)
+    assert windows(MAX_WINDOWS * 110 + OVERLAP)[1] is False
+    assert windows(MAX_WINDOWS * 110 + OVERLAP + 1)[1] is True

@@ -1,0 +1,94 @@
+"""What all tests share: the real taxonomy, and one fast bundle that is trained once a session."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from models.bundle import Bundle
+from models.report import Report, parse_report
+from models.taxonomy import Taxonomy
+
+ROOT = Path(__file__).parents[1]
+TAXONOMY = ROOT / "datasets" / "taxonomy.yaml"
+NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
+
+# Deterministic, and without a deadline: the machine may be busy.
+settings.register_profile("frontline", deadline=None, derandomize=True, max_examples=150)
+settings.load_profile("frontline")
+
+
+@contextmanager
+def mlflow_in(home: Path) -> Iterator[Path]:
+    """MLflow in a folder of its own; it keeps its address in the environment, which is put back."""
+    before = os.environ.pop("MLFLOW_TRACKING_URI", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what MLflow's own dependencies warn of as they are imported
+        from training import tracking
+
+        tracking.connect(home)
+    try:
+        yield home
+    finally:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+@pytest.fixture(scope="session")
+def fast_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the fast bundle (`bundle`) and the MLflow store that it is logged and registered in."""
+    home = tmp_path_factory.mktemp("fast")
+    with mlflow_in(home):
+        from training.train import Options, train
+
+        train(Options(out=home / "bundle", runs=home / "runs", fast=True, data=None))
+    return home
+
+
+@pytest.fixture(scope="session")
+def fast_bundle(fast_home: Path) -> Path:
+    """The fast bundle, trained on the authored corpus alone."""
+    return fast_home / "bundle"
+
+
+@pytest.fixture
+def mlflow_home(tmp_path: Path) -> Iterator[Path]:
+    """An empty home with an MLflow store."""
+    with mlflow_in(tmp_path / "home") as home:
+        yield home
+
+
+@pytest.fixture(scope="session")
+def loaded(fast_bundle: Path) -> Bundle:
+    """The fast bundle, loaded."""
+    return Bundle.load(fast_bundle)
+
+
+@pytest.fixture(scope="session")
+def taxonomy() -> Taxonomy:
+    """The shipped taxonomy."""
+    return Taxonomy.read(TAXONOMY)
+
+
+@pytest.fixture(scope="session")
+def now() -> datetime:
+    """The moment at which all tests play."""
+    return NOW
+
+
+@pytest.fixture(scope="session")
+def make_report() -> Callable[..., Report]:
+    """A checked report from its text and other fields of the contract."""
+
+    def make(text: str | None = None, **fields: Any) -> Report:
+        content = {"text": text, **fields.pop("content", {})}
+        return parse_report({"report_id": "r-1", "content": content, **fields})[0]
+
+    return make
