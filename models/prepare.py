@@ -39,7 +39,7 @@ def prepare(source: str) -> Prepared:
     """
     starts: range | list[int] = range(len(source))
     ends: range | list[int] = range(1, len(source) + 1)
-    # Again until nothing changes, because one disguise can hide another: most texts take no pass, the others one or two.
+    # Until nothing changes, because one disguise can hide another: most texts take no pass, the others one or two.
     while not _PLAIN.fullmatch(source):
         found = _pass(source)
         starts, ends = [starts[i] for i in found.starts], [ends[i - 1] for i in found.ends]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from typer.testing import CliRunner
 
 from models.bundle import Bundle
 from models.report import Report, parse_report
@@ -30,6 +31,8 @@ def mlflow_in(home: Path) -> Iterator[Path]:
     before = os.environ.pop("MLFLOW_TRACKING_URI", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what MLflow's own dependencies warn of as they are imported
+        import mlflow.pyfunc.model  # noqa: F401  (warns as it is imported)
+
         from training import tracking
 
         tracking.connect(home)
@@ -45,10 +48,11 @@ def mlflow_in(home: Path) -> Iterator[Path]:
 def fast_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the fast bundle (`bundle`) and the MLflow store that it is logged and registered in."""
     home = tmp_path_factory.mktemp("fast")
-    with mlflow_in(home):
-        from training.train import Options, train
+    with mlflow_in(home), pytest.MonkeyPatch.context() as patch:
+        from training import train
 
-        train(Options(out=home / "bundle", runs=home / "runs", fast=True, data=None))
+        patch.setattr(train, "FAST_RESAMPLES", 5)  # the intervals alone depend on it
+        train.train(train.Options(out=home / "bundle", runs=home / "runs", fast=True, data=None))
     return home
 
 
@@ -56,6 +60,30 @@ def fast_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fast_bundle(fast_home: Path) -> Path:
     """The fast bundle, trained on the authored corpus alone."""
     return fast_home / "bundle"
+
+
+@pytest.fixture(scope="session")
+def second_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second training with the same seed, through the command line; `said.txt` is what it printed."""
+    home = tmp_path_factory.mktemp("second")
+    with mlflow_in(home), pytest.MonkeyPatch.context() as patch:
+        from serving.cli import app
+        from training import train
+
+        patch.setattr(train, "FAST_RESAMPLES", 5)
+        patch.setenv("FRONTLINE_HOME", str(home))
+        command = ["train", "--fast", "--authored-only", "--out", str(home / "bundle")]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+        (home / "said.txt").write_text(result.stdout, "utf-8")
+    return home
+
+
+@pytest.fixture
+def fast_mlflow(fast_home: Path) -> Iterator[Path]:
+    """MLflow as the fast bundle's training left it."""
+    with mlflow_in(fast_home):
+        yield fast_home
 
 
 @pytest.fixture

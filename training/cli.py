@@ -11,10 +11,19 @@ from serving import champion as champions
 from serving.settings import Settings
 from serving.store import Store, migrate
 
+
+def _absent(path: Path) -> Path:
+    if path.exists():  # said now, and not after hours of training
+        raise typer.BadParameter(f"{path} exists; name another folder, or remove it")
+    return path
+
+
 Data = Annotated[
     Path | None, typer.Option(envvar="FRONTLINE_DATA", help="Folder with the public sources' files, <name>.jsonl.gz.")
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write the bundle to; it must not exist.")]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", callback=_absent, help="Folder to write the bundle to; it must not exist.")
+]
 Seed = Annotated[int, typer.Option(help="The same seed, data and machine give the same bundle.")]
 Base = Annotated[str | None, typer.Option(help="Base encoder: a folder or hub name. Default: the packaged MiniLM.")]
 
@@ -72,16 +81,18 @@ def retrain(
     base: Base = None,
 ) -> None:
     """Learn from the stored decisions and compare with the champion; registers the result as challenger."""
+    from rich.console import Console
+
     from training import tracking
+    from training.comparison import show
     from training.retrain import retrain as run
-    from training.retrain import show
     from training.train import Options
 
     settings = Settings()
     tracking.connect(settings.home)
     options = Options(out=out, runs=settings.home / "runs", data=data, seed=seed, base=base)
     bundle, comparisons = run(options, _store(settings), _champion(settings), weights)
-    show(comparisons)
+    Console(stderr=True).print(show(comparisons))
     verdict = "passed" if all(part.passed for part in comparisons) else "did not pass"
     typer.echo(f"{bundle.digest} is challenger and {verdict} the comparison; `frontline promote` makes it champion.")
 

@@ -97,15 +97,22 @@ class Recipe:
     resamples: int = 200  # of the bootstrap behind every interval
 
 
-def fit_bundle(recipe: Recipe, text: Text, weights: HeadWeights, work: Path, target: Path) -> Bundle:
-    """Calibrate, evaluate and write a bundle at `target`; `work` keeps the parts."""
+def fit_bundle(
+    recipe: Recipe, text: Text, weights: HeadWeights, work: Path, target: Path, whitening: Whitening | None = None
+) -> Bundle:
+    """Calibrate, evaluate and write a bundle at `target`; `work` keeps the parts.
+
+    `whitening` of an earlier fit of the same text model; without it, it is fitted on the training texts.
+    """
     outputs = outputs_of(recipe.taxonomy.learned)
     corpus, rng = recipe.corpus, np.random.default_rng(recipe.seed)
     model = text.open()
     weights = HeadWeights(weights.weights[:, : len(outputs)], weights.bias[: len(outputs)])
-    sample = rng.permutation(corpus.where("train"))[:WHITENING]
-    trained = np.concatenate(embed_all(model, [corpus.texts[i] for i in sample], "embedding training texts"))
-    write_heads(work / "heads.onnx", weights, Whitening.fit(trained))
+    if whitening is None:
+        sample = rng.permutation(corpus.where("train"))[:WHITENING]
+        trained = embed_all(model, [corpus.texts[i] for i in sample], "embedding training texts")
+        whitening = Whitening.fit(np.concatenate(trained))
+    write_heads(work / "heads.onnx", weights, whitening)
     heads = Heads(work / "heads.onnx")
     held = _capped(corpus, corpus.where("calibrate"), recipe.per_source, rng)
     logits, embeddings, distances = signals(model, heads, [corpus.texts[i] for i in held], "calibrating")

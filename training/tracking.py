@@ -12,13 +12,15 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from models.bundle import Bundle
+from models.errors import MissingData
 from training import plots
 
 if TYPE_CHECKING:
+    from training.comparison import Comparison
     from training.encoder import Encoder
-    from training.retrain import Comparison
 
 MODEL = "frontline"
 GATES = "gates"  # tag of a run: whether its bundle passed the comparison with the champion
@@ -105,10 +107,13 @@ def promoted(digest: str) -> None:
 def challenger(folder: Path) -> tuple[Path, bool]:
     """Download the challenger's bundle into `folder`; also say whether it failed its gates.
 
-    Raises mlflow's MlflowException where no version is registered as challenger.
+    Raises MissingData where no version is registered as challenger.
     """
     client = MlflowClient()
-    version = client.get_model_version_by_alias(MODEL, CHALLENGER)
+    try:
+        version = client.get_model_version_by_alias(MODEL, CHALLENGER)
+    except MlflowException as error:
+        raise MissingData("MLflow has no challenger: train or retrain first, or name a bundle's folder") from error
     path = mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path="bundle", dst_path=str(folder))
     return Path(path), client.get_run(version.run_id).data.tags.get(GATES) == "failed"
 

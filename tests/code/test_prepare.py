@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from models.prepare import prepare
 
 # Everything that Python can hold in a string, lone surrogates included, and dense in what preparation touches.
-TRICKY = st.sampled_from("aAeо аеСх\u200b\u200d\u00ad\u0301\u0336\u0489\ufe0f\U0001f600\U0001f3fd\U0001f1e9ａ𝐛 \t\n\u2028\ud800´ﬁ½")
+TRICKY = st.sampled_from(
+    "aAeо аеСх\u200b\u200d\u00ad\u0301\u0336\u0489\ufe0f\U0001f600\U0001f3fd\U0001f1e9ａ𝐛 \t\n\u2028\ud800´ﬁ½"
+)
 TEXT = st.text(st.characters() | TRICKY) | st.text(TRICKY) | st.text(st.characters(categories=["Cs", "Cf", "Mn", "So"]))
 
 

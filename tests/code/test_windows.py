@@ -1,5 +1,7 @@
 """Windows over long texts: every token is seen, up to a stated limit."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,7 @@ def test_windows_cover_the_text_in_order(length: int) -> None:
     assert 1 <= len(found) <= MAX_WINDOWS
     assert found[0][0] == 0
     assert all(end - start <= SIZE for start, end in found)
-    for (_, end), (start, _) in zip(found, found[1:], strict=False):
+    for (_, end), (start, _) in pairwise(found):
         assert end - start == OVERLAP
     assert cut == (found[-1][1] < length)
 
@@ -22,7 +24,7 @@ def test_windows_cover_the_text_in_order(length: int) -> None:
 @given(st.integers(1, 5000))
 def test_no_window_holds_only_what_the_one_before_it_held(length: int) -> None:
     found, _ = windows(length)
-    assert all(end > before for (_, before), (_, end) in zip(found, found[1:], strict=False))
+    assert all(end > before for (_, before), (_, end) in pairwise(found))
 
 
 def test_by_hand() -> None:

@@ -1,0 +1,161 @@
+"""The bundle: it loads only if every byte is what its manifest says, and if it still answers as it did."""
+
+import json
+import pickletools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.bundle import DEFAULT, MANIFEST, Bundle, sha256, write
+from models.errors import BundleRefused
+
+FILES = ["card.md", "heads.onnx", "metadata.onnx", "ngrams.onnx", "reference.json", "reference.npy", "taxonomy.yaml"]
+Edit = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def copy(fast_bundle: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(fast_bundle, tmp_path / "bundle"))
+
+
+def edit(bundle: Path, change: Edit) -> None:
+    manifest = json.loads((bundle / MANIFEST).read_text("utf-8"))
+    change(manifest)
+    (bundle / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_written_bundle_loads(fast_bundle: Path, loaded: Bundle) -> None:
+    assert sorted(file.name for file in fast_bundle.iterdir()) == sorted([*FILES, MANIFEST])
+    assert sorted(loaded.manifest.files) == FILES
+    assert loaded.digest == "sha256:" + sha256(fast_bundle / MANIFEST)
+    assert len(loaded.manifest.golden) >= 5
+    assert loaded.manifest.outputs[0] == "violation"
+    assert loaded.manifest.simulated == ["metadata.onnx"]
+    histograms, embeddings = loaded.reference()
+    assert sum(histograms["lengths"]) == histograms["n"]
+    assert len(embeddings) > 100
+
+
+def test_the_reference_and_the_manifest_hold_no_text(fast_bundle: Path, loaded: Bundle) -> None:
+    golden = {line.text for line in loaded.manifest.golden}
+    corpus = Path(__file__).parents[2] / "datasets" / "authored" / "corpus.jsonl"
+    texts = [json.loads(line)["text"] for line in corpus.read_text("utf-8").splitlines()]
+    written = "".join((fast_bundle / name).read_text("utf-8") for name in (MANIFEST, "reference.json", "card.md"))
+    assert not [text for text in texts if len(text) > 30 and text not in golden and json.dumps(text)[1:-1] in written]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_flipped_byte_is_refused(copy: Path, name: str) -> None:
+    flip(copy / name)
+    with pytest.raises(BundleRefused, match=rf"{name} has SHA-256 .* the manifest says"):
+        Bundle.load(copy)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(BundleRefused, match=f"lacks the file {name}"):
+        Bundle.load(copy)
+
+
+@pytest.mark.parametrize("name", ["heads.onnx", "metadata.onnx", "ngrams.onnx", "taxonomy.yaml"])
+def test_a_part_that_the_manifest_does_not_hash_is_refused(copy: Path, name: str) -> None:
+    edit(copy, lambda manifest: manifest["files"].pop(name))
+    with pytest.raises(BundleRefused, match=f"lists no hash for {name}"):
+        Bundle.load(copy)
+
+
+def _set(key: str, value: object) -> Edit:
+    return lambda manifest: manifest.__setitem__(key, value)
+
+
+def _outside(name: str) -> Edit:
+    return lambda manifest: manifest["files"].__setitem__(name, "0" * 64)
+
+
+def _wrong_answer(manifest: dict[str, Any]) -> None:
+    answered = next(line for line in manifest["golden"] if line["violation"] is not None)
+    answered["violation"] += -0.2 if answered["violation"] > 0.5 else 0.2
+
+
+def _answer_taken_back(manifest: dict[str, Any]) -> None:
+    answered = next(line for line in manifest["golden"] if line["violation"] is not None)
+    answered["violation"] = answered["expected_severity"] = None
+
+
+def _negative_slope(manifest: dict[str, Any]) -> None:
+    manifest["calibration"]["violation"]["slope"] = -1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_set("schema_version", "bundle.v9"), "does not fit schema bundle.v1: schema_version"),
+        (_set("prepare", "prepare.v9"), "prepare"),
+        (_set("text_model", "pickle"), "text_model"),
+        (_set("files", None), "files"),
+        (_negative_slope, "calibration.violation.slope"),
+        (_outside("../outside.onnx"), "lacks the file ../outside.onnx"),
+        (_outside("/etc/hostname"), "lacks the file /etc/hostname"),
+        (_outside(".."), r"lacks the file \.\."),
+        (_wrong_answer, r"golden outputs differ by 0\.[12]"),
+        (_answer_taken_back, "abstains where it should not"),
+    ],
+)
+def test_a_manifest_that_is_wrong_is_refused(copy: Path, change: Edit, reason: str) -> None:
+    (copy.parent / "outside.onnx").write_bytes(b"")
+    edit(copy, change)
+    with pytest.raises(BundleRefused, match=reason):
+        Bundle.load(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"not json", b"\xff\xfe"])
+def test_what_is_no_manifest_is_refused(copy: Path, content: bytes) -> None:
+    (copy / MANIFEST).write_bytes(content)
+    with pytest.raises(BundleRefused, match=MANIFEST):
+        Bundle.load(copy)
+
+
+def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleRefused, match=r"holds no readable manifest\.json"):
+        Bundle.load(tmp_path)
+
+
+def test_a_newer_minor_version_still_loads(copy: Path) -> None:
+    edit(copy, _set("mood", "cheerful"))
+    assert Bundle.load(copy).version
+
+
+def test_no_file_is_a_pickle(fast_bundle: Path) -> None:
+    for file in fast_bundle.iterdir():
+        assert file.suffix in {".json", ".yaml", ".md", ".onnx", ".npy"}
+        with pytest.raises(ValueError):
+            list(pickletools.genops(file.read_bytes()))
+
+
+def test_writing_never_replaces_a_bundle(fast_bundle: Path, loaded: Bundle) -> None:
+    with pytest.raises(FileExistsError):
+        write(fast_bundle, loaded.manifest.model_dump(), {})
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path, fast_bundle: Path, loaded: Bundle) -> None:
+    fields = loaded.manifest.model_dump()
+    with pytest.raises(FileNotFoundError):
+        write(tmp_path / "new", fields, {"heads.onnx": tmp_path / "absent"})
+    assert not (tmp_path / "new").exists()
+    files = {name: fast_bundle / name for name in FILES}
+    assert write(tmp_path / "new", fields, files).manifest.files == loaded.manifest.files
+
+
+def test_the_default_bundle_lies_in_the_package() -> None:
+    assert DEFAULT.parts[-3:] == ("models", "bundles", "default")

@@ -1,0 +1,225 @@
+"""Learning from decisions: what is read, what is held out, and what comes of it."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+from sqlalchemy import insert
+
+from models.bundle import Bundle
+from models.errors import MissingData
+from models.taxonomy import Taxonomy
+from serving import champion as champions
+from serving.store import Store, migrate
+from serving.store.tables import cases, contents, decisions
+from training import retrain as module
+from training import tracking
+from training.decisions import DECISIONS, read_decisions
+from training.fit import Recipe
+from training.retrain import Comparison, _corpus, retrain
+from training.train import Options
+
+Decide = Callable[..., None]
+NOUNS = ["kettle", "ladder", "mirror", "needle", "orange", "pillow", "quilt", "rocket", "saddle", "teapot"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store."""
+    store = Store(f"sqlite:///{tmp_path / 'frontline.db'}")
+    migrate(store)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def decide(store: Store, now: datetime) -> Decide:
+    """Put a decided case with this number and text into the store."""
+
+    def make(number: int, text: str | None, categories: list[str], *, lane: str = "low", **fields: Any) -> None:
+        at, case_id = now + timedelta(minutes=number), f"c{number}"
+        case = {
+            "id": case_id,
+            "status": "decided",
+            "lane": lane,
+            "priority": 1.0,
+            "priority_detail": {},
+            "due_at": at,
+            "content_version": 1,
+            "reopened": 0,
+            "fence": 0,
+            "blind": True,
+            "created_at": at,
+            "updated_at": at,
+        }
+        content = {"case_id": case_id, "version": 1, "text": text, "context": [], "attachments": [], "created_at": at}
+        decision = {
+            "decision_id": f"d{number}",
+            "body_hash": "0",
+            "case_id": case_id,
+            "content_version": 1,
+            "claim_id": "x",
+            "outcome": "violation" if categories else "no_violation",
+            "categories": categories,
+            "severity": 2 if categories else 0,
+            "reviewer": "ann",
+            "role": "reviewer",
+            "blind": True,
+            "bulk": False,
+            "policy_version": "1",
+            "created_at": at,
+            **fields,
+        }
+        with store.write() as connection:
+            connection.execute(insert(cases).values(**case))
+            connection.execute(insert(contents).values(**content))
+            connection.execute(insert(decisions).values(**decision))
+
+    return make
+
+
+def many(decide: Decide, count: int = 60) -> None:
+    """Every second text offers replica watches; none is like another."""
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        words = " ".join(f"{noun}{i}" for noun in rng.permutation(NOUNS))
+        if i % 2:
+            decide(i, f"Replica watches with real box and papers, message me about {words}", ["intellectual_property"])
+        else:
+            decide(i, f"Does anybody remember where we left {words} after the picnic?", [])
+
+
+def test_what_is_read(store: Store, decide: Decide, taxonomy: Taxonomy) -> None:
+    decide(1, "Buy these made-up pills now", ["regulated_goods"])
+    decide(2, "A quiet walk by the sea", [])
+    decide(3, "Nobody may learn from this one", ["harassment"], lane="specialist")
+    decide(4, "Nor from that one", ["sexual_minors"])
+    decide(5, "Undecided", [], outcome="cannot_decide")
+    decide(6, "Escalated", [], outcome="escalate")
+    decide(7, None, ["spam"])
+    decide(8, "Taken back", ["spam"])
+    found = read_decisions(store, taxonomy.learned)
+    assert [decided.example.id for decided in found] == ["d1", "d2", "d8"]
+    assert found[0].example.labels.categories == {"regulated_goods": True}
+    assert (found[0].example.labels.severity, found[0].example.source) == (2, DECISIONS)
+    assert found[1].example.labels.clean
+    seq = len(found) + 5
+    with store.write() as connection:
+        row = {"decision_id": "d9", "case_id": "c8", "supersedes": seq, "categories": [], "outcome": "no_violation"}
+        rest = {"body_hash": "0", "content_version": 1, "claim_id": "x", "severity": 0, "reviewer": "bob", "role": "qa"}
+        last = {"blind": True, "bulk": False, "policy_version": "1", "created_at": found[-1].at}
+        connection.execute(insert(decisions).values(**row, **rest, **last))
+    again = read_decisions(store, taxonomy.learned)
+    assert [decided.example.id for decided in again] == ["d1", "d2", "d9"]
+    assert again[-1].example.labels.clean
+
+
+def test_the_newest_fifth_is_never_trained_on(store: Store, decide: Decide, taxonomy: Taxonomy, tmp_path: Path) -> None:
+    many(decide)
+    decide(60, "\u200b\u200b", [])  # nothing is left of it
+    copied = json.loads((Path(module.__file__).parents[1] / "datasets/authored/corpus.jsonl").open().readline())
+    decide(61, copied["text"], copied["categories"])
+    decided = read_decisions(store, taxonomy.learned)
+    corpus, listing = _corpus(Options(out=tmp_path / "out", runs=tmp_path), decided, taxonomy.learned)
+    mine = corpus.sources == DECISIONS
+    number = np.array([int(example.id[1:]) if example.source == DECISIONS else -1 for example in corpus.examples])
+    parts = {part: set(number[mine & (corpus.splits == part)].tolist()) for part in ("train", "calibrate", "test")}
+    assert parts["test"] >= set(range(51, 60)) | {61}
+    assert max(parts["train"]) < min(parts["calibrate"]) and max(parts["calibrate"]) < min(parts["test"])
+    assert len(parts["train"]) == pytest.approx(0.6 * 61, abs=2)
+    assert corpus.splits[number == 60].tolist() == ["dropped"]
+    original = next(i for i, example in enumerate(corpus.examples) if example.id == copied["id"])
+    assert corpus.splits[original] == "dropped"  # the decision's side wins
+    rows = {row["name"]: row["rows"] for row in listing}
+    assert rows[DECISIONS] == len(parts["train"])
+    trained = {int(c) for c in corpus.clusters[corpus.where("train")]}
+    assert not trained & {int(c) for c in corpus.clusters[corpus.where("test")]}
+
+
+def test_a_challenger_is_registered_and_promoted(
+    store: Store,
+    decide: Decide,
+    loaded: Bundle,
+    mlflow_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many(decide)
+    quick = partial(Recipe, resamples=5)
+    quick.resamples = 5  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "Recipe", quick)
+    with tracking.run("train", {}) as logged:
+        first = logged.bundle(loaded, alias=tracking.CHALLENGER)
+    digest = champions.install(loaded.path, mlflow_home)
+    champions.set_champion(mlflow_home, digest)
+    tracking.promoted(digest)
+    options = Options(out=tmp_path / "challenger", runs=mlflow_home / "runs")
+    challenger, comparisons = retrain(options, store, loaded, None)
+
+    assert challenger.digest != loaded.digest
+    assert challenger.manifest.max_distance > 0
+    assert {row["name"] for row in challenger.manifest.training_data} == {"authored", DECISIONS}
+    assert [part.part for part in comparisons] == ["authored", "newest decisions"]
+    newest = comparisons[1]
+    assert newest.champion["n"] == newest.challenger["n"] == 12
+    assert newest.challenger["brier"]["value"] <= newest.champion["brier"]["value"]
+    client = mlflow.MlflowClient()
+    aliases = client.get_registered_model(tracking.MODEL).aliases
+    second = aliases[tracking.CHALLENGER]
+    assert aliases[tracking.CHAMPION] == first != second
+    version = client.get_model_version(tracking.MODEL, second)
+    assert version.tags["bundle"] == challenger.digest
+    run = client.get_run(version.run_id)
+    passed = all(part.passed for part in comparisons)
+    assert run.data.tags[tracking.GATES] == ("passed" if passed else "failed")
+    assert run.data.params["decisions"] == "60"
+    assert "gate.newest_decisions.challenger.brier.value" in run.data.metrics
+
+    folder, failed = tracking.challenger(tmp_path / "download")
+    assert failed is not passed
+    digest = champions.install(folder, mlflow_home)
+    champions.set_champion(mlflow_home, digest)
+    tracking.promoted(digest)
+    assert digest == challenger.digest
+    pointed = champions.champion_path(mlflow_home)
+    assert pointed is not None and Bundle.load(pointed).digest == challenger.digest
+    aliases = client.get_registered_model(tracking.MODEL).aliases
+    assert (aliases[tracking.CHAMPION], aliases[tracking.PREVIOUS]) == (second, first)
+
+
+def test_too_few_decisions(store: Store, decide: Decide, loaded: Bundle, tmp_path: Path) -> None:
+    many(decide, 19)
+    with pytest.raises(MissingData, match="19 usable decisions in the store; retraining needs at least 20"):
+        retrain(Options(out=tmp_path / "out", runs=tmp_path), store, loaded, None)
+
+
+def test_an_existing_folder_is_refused_before_any_work(store: Store, loaded: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError, match="name another folder"):
+        retrain(Options(out=tmp_path, runs=tmp_path), store, loaded, None)
+
+
+@pytest.mark.parametrize(
+    ("precision", "brier", "passed"),
+    [(0.0, 0.0, True), (-0.019, 0.019, True), (-0.03, 0.0, False), (0.0, 0.03, False), (0.2, -0.1, True)],
+)
+def test_the_gate(precision: float, brier: float, passed: bool) -> None:
+    old = {"average_precision": {"value": 0.5}, "brier": {"value": 0.2}}
+    new = {"average_precision": {"value": 0.5 + precision}, "brier": {"value": 0.2 + brier}}
+    assert Comparison("a part", old, new).passed is passed
+
+
+def test_a_part_without_figures_passes() -> None:
+    none = {"average_precision": {"value": None}, "brier": {"value": None}}
+    assert Comparison("a part", none, none).passed
+
+
+def test_without_a_registry_nothing_is_promoted_in_it(mlflow_home: Path, tmp_path: Path) -> None:
+    tracking.promoted("sha256:" + "0" * 64)
+    with pytest.raises(MissingData, match="no challenger"):
+        tracking.challenger(tmp_path)
