@@ -1,6 +1,7 @@
 """What all tests share: the real taxonomy, and one fast bundle that is trained once a session."""
 
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,9 +87,19 @@ def fast_mlflow(fast_home: Path) -> Iterator[Path]:
         yield fast_home
 
 
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store without runs; making one takes seconds."""
+    home = tmp_path_factory.mktemp("mlflow")
+    with mlflow_in(home):
+        return home / "mlflow.db"
+
+
 @pytest.fixture
-def mlflow_home(tmp_path: Path) -> Iterator[Path]:
+def mlflow_home(tmp_path: Path, empty_mlflow: Path) -> Iterator[Path]:
     """An empty home with an MLflow store."""
+    (tmp_path / "home").mkdir()
+    shutil.copyfile(empty_mlflow, tmp_path / "home" / "mlflow.db")
     with mlflow_in(tmp_path / "home") as home:
         yield home
 

@@ -20,10 +20,11 @@ from serving.store import Store, migrate
 from serving.store.tables import cases, contents, decisions
 from training import retrain as module
 from training import tracking
+from training.comparison import Comparison
 from training.decisions import DECISIONS, read_decisions
 from training.fit import Recipe
-from training.retrain import Comparison, _corpus, retrain
-from training.train import Options
+from training.retrain import _corpus, retrain
+from training.train import DATASETS, Options
 
 Decide = Callable[..., None]
 NOUNS = ["kettle", "ladder", "mirror", "needle", "orange", "pillow", "quilt", "rocket", "saddle", "teapot"]
@@ -123,7 +124,7 @@ def test_what_is_read(store: Store, decide: Decide, taxonomy: Taxonomy) -> None:
 def test_the_newest_fifth_is_never_trained_on(store: Store, decide: Decide, taxonomy: Taxonomy, tmp_path: Path) -> None:
     many(decide)
     decide(60, "\u200b\u200b", [])  # nothing is left of it
-    copied = json.loads((Path(module.__file__).parents[1] / "datasets/authored/corpus.jsonl").open().readline())
+    copied = json.loads((DATASETS / "authored" / "corpus.jsonl").read_text("utf-8").splitlines()[0])
     decide(61, copied["text"], copied["categories"])
     decided = read_decisions(store, taxonomy.learned)
     corpus, listing = _corpus(Options(out=tmp_path / "out", runs=tmp_path), decided, taxonomy.learned)
@@ -151,9 +152,7 @@ def test_a_challenger_is_registered_and_promoted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     many(decide)
-    quick = partial(Recipe, resamples=5)
-    quick.resamples = 5  # type: ignore[attr-defined]
-    monkeypatch.setattr(module, "Recipe", quick)
+    monkeypatch.setattr(module, "Recipe", partial(Recipe, resamples=5))  # the intervals alone depend on it
     with tracking.run("train", {}) as logged:
         first = logged.bundle(loaded, alias=tracking.CHALLENGER)
     digest = champions.install(loaded.path, mlflow_home)
@@ -170,7 +169,7 @@ def test_a_challenger_is_registered_and_promoted(
     assert newest.champion["n"] == newest.challenger["n"] == 12
     assert newest.challenger["brier"]["value"] <= newest.champion["brier"]["value"]
     client = mlflow.MlflowClient()
-    aliases = client.get_registered_model(tracking.MODEL).aliases
+    aliases = {alias: str(number) for alias, number in client.get_registered_model(tracking.MODEL).aliases.items()}
     second = aliases[tracking.CHALLENGER]
     assert aliases[tracking.CHAMPION] == first != second
     version = client.get_model_version(tracking.MODEL, second)
@@ -189,7 +188,7 @@ def test_a_challenger_is_registered_and_promoted(
     assert digest == challenger.digest
     pointed = champions.champion_path(mlflow_home)
     assert pointed is not None and Bundle.load(pointed).digest == challenger.digest
-    aliases = client.get_registered_model(tracking.MODEL).aliases
+    aliases = {alias: str(number) for alias, number in client.get_registered_model(tracking.MODEL).aliases.items()}
     assert (aliases[tracking.CHAMPION], aliases[tracking.PREVIOUS]) == (second, first)
 
 

@@ -95,4 +95,4 @@ def test_the_registered_model_scores_like_the_scorer(
 
 def test_flatten() -> None:
     found = tracking.flatten({"a": {"value": 1, "interval": [0.5, 2]}, "b": None, "c": True, "d": "x"})
-    assert found == {"a.value": 1.0, "a.interval.low": 0.5, "a.interval.high": 2.0}
+    assert found == {"a.value": 1.0, "a.low": 0.5, "a.high": 2.0}
