@@ -2,6 +2,7 @@
 
 from models.bundle import Bundle
 from models.errors import BundleRefused, FrontlineError, InvalidReport, InvalidTaxonomy, MissingData
+from models.loading import load_bundle
 from models.report import Report, parse_report
 from models.score import Score
 from models.scorer import Scorer
@@ -19,5 +20,6 @@ __all__ = [
     "Scorer",
     "Severity",
     "Taxonomy",
+    "load_bundle",
     "parse_report",
 ]

@@ -79,15 +79,6 @@ class Bundle:
     digest: str
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a bundle and verify its schema, its hashes and its golden outputs. Raises BundleRefused."""
-        bundle = cls.read(path)
-        from models.scorer import check_golden  # the scorer needs this module
-
-        check_golden(bundle)
-        return bundle
-
-    @classmethod
     def read(cls, path: Path) -> Self:
         """Read a bundle and verify its schema and hashes alone. Raises BundleRefused."""
         try:

@@ -5,12 +5,9 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-import numpy as np
-
 from models import explain, priority, severity
 from models.bundle import Bundle
 from models.calibration import sigmoid
-from models.errors import BundleRefused
 from models.metadata import MetadataModel, featurise
 from models.prepare import Prepared, prepare
 from models.report import Content, Report
@@ -157,22 +154,3 @@ ABSTAIN = {"out_of_distribution"}  # a doubt after which the text's signal is no
 
 def _probability(log_odds: float) -> float:
     return round(sigmoid(log_odds), 6)
-
-
-def check_golden(bundle: Bundle) -> None:
-    """Score the golden inputs and compare. Raises BundleRefused, which says how far off the worst one is."""
-    scorer = Scorer(bundle)
-    now = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
-    worst = 0.0
-    for i, golden in enumerate(bundle.manifest.golden):
-        score = scorer.score(Report(report_id=f"golden-{i}", content=Content(text=golden.text)), received_at=now)
-        expected = (golden.violation, golden.expected_severity)
-        found = (score.violation.probability, score.severity.expected if score.severity else None)
-        if [v is None for v in expected] != [v is None for v in found]:
-            raise BundleRefused(f"{bundle.path}: golden input {i} abstains where it should not, or the reverse")
-        worst = max(
-            [worst, *(abs(a - b) for a, b in zip(expected, found, strict=True) if a is not None and b is not None)]
-        )
-    if not np.isfinite(worst) or worst > bundle.manifest.golden_tolerance:
-        limit = bundle.manifest.golden_tolerance
-        raise BundleRefused(f"{bundle.path}: golden outputs differ by {worst:.4f}, more than {limit:g}")

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from models import Bundle, BundleRefused
+from models import BundleRefused, load_bundle
 
 POINTER = "champion"
 
@@ -22,7 +22,7 @@ def _name(digest: str) -> str:
 
 def install(bundle_path: Path, home: Path) -> str:
     """Verify a bundle, copy it to the home folder under its digest, and return the digest. Raises BundleRefused."""
-    digest = Bundle.load(bundle_path).digest
+    digest = load_bundle(bundle_path).digest
     target = _folder(home) / _name(digest)
     if not target.exists():
         partial = target.with_name(f"{target.name}.{os.getpid()}.partial")

@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 from typer.core import TyperGroup
 
-from models import Bundle, FrontlineError, Scorer
+from models import FrontlineError, Scorer, load_bundle
 from serving import auth
 from serving.champion import champion_path
 from serving.files import json_lines, read_rows, score_rows
@@ -106,7 +106,7 @@ def score(
     """Score a file of reports: one JSON line per row, in order; a row that cannot be scored says why in its place."""
     settings = Settings()
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as target:
-        bundle = Bundle.load(champion_path(settings.home) or settings.bundle)
+        bundle = load_bundle(champion_path(settings.home) or settings.bundle)
         rows = json_lines(sys.stdin) if source == "-" else read_rows(Path(source))
         lines = score_rows(Scorer(bundle, metadata=settings.metadata), rows)
         for line in track(lines, "Scoring", total=None, console=err, transient=True):

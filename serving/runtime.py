@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from models import Bundle, FrontlineError, Scorer
+from models import FrontlineError, Scorer, load_bundle
 from serving.champion import champion_path
 from serving.errors import NotReady
 from serving.logs import log
@@ -68,7 +68,7 @@ class Runtime:
             if path == self._loaded:
                 return
             self._loaded = path  # even if refused: an installed bundle does not change, so once is enough
-            scorer = Scorer(Bundle.load(path), metadata=self.settings.metadata)
+            scorer = Scorer(load_bundle(path), metadata=self.settings.metadata)
         except (FrontlineError, OSError) as error:
             if self._complaint != str(error):
                 log.error("bundle_refused", reason=str(error))

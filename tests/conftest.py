@@ -14,6 +14,7 @@ from hypothesis import settings
 from typer.testing import CliRunner
 
 from models.bundle import Bundle
+from models.loading import load_bundle
 from models.report import Report, parse_report
 from models.taxonomy import Taxonomy
 
@@ -107,7 +108,7 @@ def mlflow_home(tmp_path: Path, empty_mlflow: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def loaded(fast_bundle: Path) -> Bundle:
     """The fast bundle, loaded."""
-    return Bundle.load(fast_bundle)
+    return load_bundle(fast_bundle)
 
 
 @pytest.fixture(scope="session")

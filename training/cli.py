@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from models.bundle import Bundle
+from models.loading import load_bundle
 from serving import champion as champions
 from serving.settings import Settings
 from serving.store import Store, migrate
@@ -142,4 +143,4 @@ def _store(settings: Settings) -> Store:
 
 
 def _champion(settings: Settings) -> Bundle:
-    return Bundle.load(champions.champion_path(settings.home) or settings.bundle)
+    return load_bundle(champions.champion_path(settings.home) or settings.bundle)

@@ -18,6 +18,7 @@ from rich.progress import track
 from models import bundle as bundles
 from models.bundle import Bundle, Golden, Threshold
 from models.calibration import Platt
+from models.loading import load_bundle
 from models.report import Content, Report
 from models.runtime import Encoder, Heads, NgramModel, TextModel, read_text
 from models.scorer import Scorer
@@ -168,7 +169,7 @@ def write_with_golden(fields: dict[str, Any], files: dict[str, Path], work: Path
         golden.append(Golden(text=line, violation=score.violation.probability, expected_severity=severity))
     write_card(work / "card.md", draft.manifest)
     bundles.write(target, {**fields, "golden": golden}, {**files, "card.md": work / "card.md"})
-    return Bundle.load(target)
+    return load_bundle(target)
 
 
 def _thresholds(

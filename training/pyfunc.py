@@ -7,7 +7,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 
-from models.bundle import Bundle
+from models.loading import load_bundle
 from models.report import Content, Report
 from models.scorer import Scorer
 
@@ -17,7 +17,7 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: Any) -> None:
         """Load and verify the bundle."""
-        self.scorer = Scorer(Bundle.load(Path(context.artifacts["bundle"])))
+        self.scorer = Scorer(load_bundle(Path(context.artifacts["bundle"])))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Texts [n] → violation probability, expected severity, abstained, and a probability a category."""

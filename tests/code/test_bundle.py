@@ -11,6 +11,7 @@ import pytest
 
 from models.bundle import DEFAULT, MANIFEST, Bundle, sha256, write
 from models.errors import BundleRefused
+from models.loading import load_bundle
 
 FILES = ["card.md", "heads.onnx", "metadata.onnx", "ngrams.onnx", "reference.json", "reference.npy", "taxonomy.yaml"]
 Edit = Callable[[dict[str, Any]], None]
@@ -58,21 +59,21 @@ def test_the_reference_and_the_manifest_hold_no_text(fast_bundle: Path, loaded: 
 def test_one_flipped_byte_is_refused(copy: Path, name: str) -> None:
     flip(copy / name)
     with pytest.raises(BundleRefused, match=rf"{name} has SHA-256 .* the manifest says"):
-        Bundle.load(copy)
+        load_bundle(copy)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
     (copy / name).unlink()
     with pytest.raises(BundleRefused, match=f"lacks the file {name}"):
-        Bundle.load(copy)
+        load_bundle(copy)
 
 
 @pytest.mark.parametrize("name", ["heads.onnx", "metadata.onnx", "ngrams.onnx", "taxonomy.yaml"])
 def test_a_part_that_the_manifest_does_not_hash_is_refused(copy: Path, name: str) -> None:
     edit(copy, lambda manifest: manifest["files"].pop(name))
     with pytest.raises(BundleRefused, match=f"lists no hash for {name}"):
-        Bundle.load(copy)
+        load_bundle(copy)
 
 
 def _set(key: str, value: object) -> Edit:
@@ -116,24 +117,24 @@ def test_a_manifest_that_is_wrong_is_refused(copy: Path, change: Edit, reason: s
     (copy.parent / "outside.onnx").write_bytes(b"")
     edit(copy, change)
     with pytest.raises(BundleRefused, match=reason):
-        Bundle.load(copy)
+        load_bundle(copy)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"not json", b"\xff\xfe"])
 def test_what_is_no_manifest_is_refused(copy: Path, content: bytes) -> None:
     (copy / MANIFEST).write_bytes(content)
     with pytest.raises(BundleRefused, match=MANIFEST):
-        Bundle.load(copy)
+        load_bundle(copy)
 
 
 def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleRefused, match=r"holds no readable manifest\.json"):
-        Bundle.load(tmp_path)
+        load_bundle(tmp_path)
 
 
 def test_a_newer_minor_version_still_loads(copy: Path) -> None:
     edit(copy, _set("mood", "cheerful"))
-    assert Bundle.load(copy).version
+    assert load_bundle(copy).version
 
 
 def test_no_file_is_a_pickle(fast_bundle: Path) -> None:

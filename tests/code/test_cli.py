@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from models.bundle import Bundle
+from models.loading import load_bundle
 from serving.champion import champion_path
 from serving.cli import app
 
@@ -37,7 +37,7 @@ def test_help_lists_the_commands(frontline: Callable[..., str]) -> None:
 
 
 def test_train_promote_and_score(second_home: Path, frontline: Callable[..., str], tmp_path: Path) -> None:
-    bundle = Bundle.load(second_home / "bundle")
+    bundle = load_bundle(second_home / "bundle")
     assert f"champion is {bundle.digest}" in frontline("promote", second_home / "bundle")
     (tmp_path / "in.jsonl").write_text('{"report_id": "r-1", "content": {"text": "Replica watches, message me"}}\n')
     found = json.loads(frontline("score", tmp_path / "in.jsonl"))
@@ -47,7 +47,7 @@ def test_train_promote_and_score(second_home: Path, frontline: Callable[..., str
 
 def test_train_says_what_it_made(second_home: Path) -> None:
     said = (second_home / "said.txt").read_text("utf-8")
-    assert Bundle.load(second_home / "bundle").digest in said
+    assert load_bundle(second_home / "bundle").digest in said
     assert "card.md" in said and "frontline promote" in said
     assert "Model card" in (second_home / "bundle" / "card.md").read_text("utf-8")
     assert list((second_home / "runs").iterdir()) == []  # the parts of a finished run are gone

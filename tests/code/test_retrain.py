@@ -14,6 +14,7 @@ from sqlalchemy import insert
 
 from models.bundle import Bundle
 from models.errors import MissingData
+from models.loading import load_bundle
 from models.taxonomy import Taxonomy
 from serving import champion as champions
 from serving.store import Store, migrate
@@ -187,7 +188,7 @@ def test_a_challenger_is_registered_and_promoted(
     tracking.promoted(digest)
     assert digest == challenger.digest
     pointed = champions.champion_path(mlflow_home)
-    assert pointed is not None and Bundle.load(pointed).digest == challenger.digest
+    assert pointed is not None and load_bundle(pointed).digest == challenger.digest
     aliases = {alias: str(number) for alias, number in client.get_registered_model(tracking.MODEL).aliases.items()}
     assert (aliases[tracking.CHAMPION], aliases[tracking.PREVIOUS]) == (second, first)
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.bundle import MANIFEST, Bundle, sha256
+from models.loading import load_bundle
 from models.metadata import FEATURES, MetadataModel, featurise
 from models.prepare import prepare
 from models.report import Report
@@ -170,7 +171,7 @@ def ruled(fast_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Scorer
     manifest = json.loads((copy / MANIFEST).read_text("utf-8"))
     manifest["files"]["taxonomy.yaml"] = sha256(copy / "taxonomy.yaml")
     (copy / MANIFEST).write_text(json.dumps(manifest), "utf-8")
-    return Scorer(Bundle.load(copy))
+    return Scorer(load_bundle(copy))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from models.bundle import DEFAULT, Bundle
+from models.bundle import DEFAULT
+from models.loading import load_bundle
 from models.report import Report
 from models.score import Score
 from models.scorer import Scorer
@@ -15,7 +16,7 @@ Judge = Callable[..., Score]
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    return Scorer(Bundle.load(DEFAULT))
+    return Scorer(load_bundle(DEFAULT))
 
 
 @pytest.fixture

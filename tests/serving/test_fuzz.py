@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import Bundle, Score, Scorer
+from models import Score, Scorer, load_bundle
 from serving.intake import score_all
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ REPORTS = st.fixed_dictionaries(
 @pytest.fixture(scope="module")
 def scorer(keyword_bundle: Path) -> Scorer:
     """A scorer of the keyword bundle."""
-    return Scorer(Bundle.load(keyword_bundle))
+    return Scorer(load_bundle(keyword_bundle))
 
 
 @settings(deadline=None, max_examples=150)
