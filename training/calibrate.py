@@ -35,9 +35,23 @@ def fit_platt(raw: Floats, truth: Floats, groups: npt.NDArray[np.str_], seed: in
 def _fit(raw: Floats, truth: Floats) -> tuple[float, float]:
     if truth.min() == truth.max():
         return 1.0, 0.0  # one class alone calibrates nothing
-    # The light penalty keeps a perfectly separated small sample finite; this solver is ten times faster on one feature.
-    model = LogisticRegression(C=100.0, solver="newton-cholesky").fit(raw[:, None], truth)
+    # The light penalty keeps a perfectly separated small sample finite.
+    model = LogisticRegression(C=100.0).fit(raw[:, None], truth)
     return max(float(model.coef_[0, 0]), 0.05), float(model.intercept_[0])
+
+
+def two_sided(targets: Floats, sources: npt.NDArray[np.str_]) -> Floats:
+    """The targets without those of a source that answers an output with yes alone, or with no alone.
+
+    Such a source would calibrate its own style: where every text is a violation, the style would be the violation.
+    """
+    kept = targets.copy()
+    for source in np.unique(sources):
+        rows = sources == source
+        answers = targets[rows]
+        one_sided = ~((answers == 0).any(axis=0) & (answers == 1).any(axis=0))
+        kept[np.ix_(rows, one_sided)] = np.nan
+    return kept
 
 
 def calibrate(

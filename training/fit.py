@@ -23,7 +23,7 @@ from models.report import Content, Report
 from models.runtime import Encoder, Heads, NgramModel, TextModel, read_text
 from models.scorer import Scorer
 from models.taxonomy import Taxonomy
-from training.calibrate import calibrate, choose_threshold, distance_limit, probabilities
+from training.calibrate import calibrate, choose_threshold, distance_limit, probabilities, two_sided
 from training.card import write_card
 from training.corpus import AUTHORED, Corpus, outputs_of
 from training.evaluate import evaluate
@@ -94,7 +94,9 @@ class Recipe:
     corpus: Corpus
     training_data: list[dict[str, Any]]
     seed: int
-    per_source: int = 600  # calibration texts that one source gives at most
+    # Calibration texts that one public source gives at most: together they weigh about as much as our own corpus,
+    # the only one that was asked about every category and looks like reports.
+    per_source: int = 40
     resamples: int = 200  # of the bootstrap behind every interval
 
 
@@ -117,8 +119,9 @@ def fit_bundle(
     heads = Heads(work / "heads.onnx")
     held = _capped(corpus, corpus.where("calibrate"), recipe.per_source, rng)
     logits, embeddings, distances = signals(model, heads, [corpus.texts[i] for i in held], "calibrating")
-    calibration = calibrate(outputs, logits, corpus.targets[held], corpus.sources[held], recipe.seed)
-    thresholds = _thresholds(recipe.taxonomy.learned, outputs, calibration, logits, corpus.targets[held])
+    answers = two_sided(corpus.targets[held], corpus.sources[held])
+    calibration = calibrate(outputs, logits, answers, corpus.sources[held], recipe.seed)
+    thresholds = _thresholds(recipe.taxonomy.learned, outputs, calibration, logits, answers)
     asked = np.isfinite(corpus.targets[held, 0])
     fit_metadata(work / "metadata.onnx", logits[asked, 0], corpus, held[asked], recipe.taxonomy, recipe.seed)
     tested = corpus.where("test")
@@ -134,7 +137,7 @@ def fit_bundle(
         "outputs": outputs,
         "calibration": calibration,
         "thresholds": thresholds,
-        "prevalence": _prevalence(outputs, corpus.targets[held]),
+        "prevalence": _prevalence(outputs, answers),
         "max_distance": distance_limit(distances),
         "metadata_cap": CAP,
         "simulated": ["metadata.onnx"],
