@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, brier_score_loss, cohen_kappa_score, f1_score, roc_auc_score
+from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_score
 
 from models.bundle import Threshold
 from models.calibration import Platt
@@ -47,11 +47,11 @@ def binary(truth: Floats, probability: Floats, threshold: float, seed: int, resa
     metrics: dict[str, Metric] = {
         "average_precision": lambda t, p: float(average_precision_score(t, p)),
         "roc_auc": lambda t, p: float(roc_auc_score(t, p)),
-        "f1": lambda t, p: float(f1_score(t, p >= threshold)),
+        "f1": lambda t, p: float(2 * t[p >= threshold].sum() / max(t.sum() + (p >= threshold).sum(), 1)),
         "precision": lambda t, p: float(t[p >= threshold].mean()) if (p >= threshold).any() else 0.0,
         "recall": lambda t, p: float((p[t == 1] >= threshold).mean()),
         "calibration_error": calibration_error,
-        "brier": lambda t, p: float(brier_score_loss(t, p)),
+        "brier": lambda t, p: float(((p - t) ** 2).mean()),
     }
     positives = int(truth.sum())
     figures = {name: with_interval(metric, truth, probability, seed, resamples) for name, metric in metrics.items()}
