@@ -91,4 +91,4 @@ def _refit(champion: Bundle, corpus: Corpus) -> tuple[Text, HeadWeights, Whiteni
     start, whitening = read_heads(champion.path / "heads.onnx")
     targets = corpus.targets[rows][:, : len(champion.manifest.outputs)]
     # A strong pull towards the champion: a few hundred decisions must not overturn a hundred thousand labels.
-    return text, fit_heads(embeddings, targets, start, strength=0.1), whitening
+    return text, fit_heads(embeddings, targets, start, strength=0.001), whitening
