@@ -102,7 +102,7 @@ def promote(
     bundle: Annotated[Path | None, typer.Argument(help="A bundle folder. Default: MLflow's challenger.")] = None,
     force: Annotated[bool, typer.Option(help="Promote a challenger that did not pass its comparison.")] = False,
 ) -> None:
-    """Put a bundle into service: a running service loads it within a second and drops no request."""
+    """Put a bundle into service: a running service loads it at once and drops no request."""
     import tempfile
 
     from training import tracking

@@ -57,8 +57,7 @@ class Text:
     @property
     def files(self) -> dict[str, Path]:
         """Bundle file names and where they lie now."""
-        names = ("encoder.onnx", "tokenizer.json") if self.kind == "encoder" else ("ngrams.onnx",)
-        return {name: self.folder / name for name in names}
+        return {name: self.folder / name for name in bundles.TEXT_PARTS[self.kind]}
 
     def open(self) -> TextModel:
         """Open it for scoring."""
