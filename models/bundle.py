@@ -52,7 +52,7 @@ class Manifest(BaseModel):
     version: str
     created: str
     text_model: Literal["encoder", "hashed-ngrams.v1"]
-    prepare: Literal["prepare.v1"]
+    prepare: prepare.Version
     metadata: Literal["metadata.v1"]
     languages: list[str]
     outputs: list[str]  # of heads.onnx, in order: violation, the learned categories, severity_2 … severity_4

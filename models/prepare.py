@@ -1,20 +1,16 @@
-"""Text preparation "prepare.v1": undo disguises so that one meaning has one spelling, and remember where it stood."""
+"""Text preparation "prepare.v2": undo disguises so that one meaning has one spelling, and remember where it stood."""
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-VERSION = "prepare.v1"
+from models import disguise
 
-# Letters that look like a Latin letter, by that letter. NFKC already folds full-width and mathematical letters.
-_LOOKALIKES = {
-    "a": "аαɑ", "b": "Ьƅ", "c": "сϲᴄ", "d": "ԁ", "e": "еεҽ", "g": "ɡ", "h": "һ", "i": "іιı", "j": "ј", "k": "кκ",
-    "l": "ӏǀ", "m": "м", "n": "ηп", "o": "оοσ", "p": "рρ", "q": "ԛ", "s": "ѕꜱ", "t": "тτ", "u": "υս", "v": "νѵ",
-    "w": "ԝω", "x": "хχ", "y": "уγ", "A": "АΑ", "B": "ВΒ", "C": "СϹ", "E": "ЕΕ", "H": "НΗ", "I": "ІΙӀ", "J": "Ј",
-    "K": "КΚ", "M": "МΜ", "N": "Ν", "O": "ОΟ", "P": "РΡ", "S": "Ѕ", "T": "ТΤ", "X": "ХΧ", "Y": "УΥ", "Z": "Ζ",
-}  # fmt: skip
-_LATIN_OF = {look: latin for latin, looks in _LOOKALIKES.items() for look in looks}
+Version = Literal["prepare.v1", "prepare.v2"]
+VERSION: Version = "prepare.v2"  # v1 leaves spelling alone
+
 MAX_MARKS = 2  # on one Latin letter; Vietnamese needs no more
 _PLAIN = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _CLUSTER = re.compile(r".[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]*", re.S)
@@ -25,20 +21,20 @@ class Prepared:
     """Prepared text with, for each of its characters, the code points [start, end) of the source that it came from."""
 
     text: str
-    starts: range | list[int]
-    ends: range | list[int]
+    starts: Sequence[int]
+    ends: Sequence[int]
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
         """Map the prepared characters [start, end), not empty, to code points of the text as sent."""
         return self.starts[start], self.ends[end - 1]
 
 
-def prepare(source: str) -> Prepared:
+def prepare(source: str, version: Version = VERSION) -> Prepared:
     """Prepare a text of any length: compatibility-normalise, drop hidden and control characters, unmask look-alike
-    letters, name emoji, and join white space. Idempotent on its own output.
+    letters, name emoji, join white space, and undo disguised spelling. Idempotent on its own output.
     """
-    starts: range | list[int] = range(len(source))
-    ends: range | list[int] = range(1, len(source) + 1)
+    starts: Sequence[int] = range(len(source))
+    ends: Sequence[int] = range(1, len(source) + 1)
     # Until nothing changes, because one disguise can hide another: most texts take no pass, the others one or two.
     while not _PLAIN.fullmatch(source):
         found = _pass(source)
@@ -46,7 +42,12 @@ def prepare(source: str) -> Prepared:
         if found.text == source:
             break
         source = found.text
-    return Prepared(source, starts, ends)
+    if version == "prepare.v1":
+        return Prepared(source, starts, ends)
+    text, kept = disguise.plain_spelling(source)
+    if len(kept) < len(source):
+        starts, ends = [starts[i] for i in kept], [ends[i] for i in kept]
+    return Prepared(text, starts, ends)
 
 
 def _pass(source: str) -> Prepared:
@@ -62,7 +63,7 @@ def _pass(source: str) -> Prepared:
             ends.append(end)
     while text and text[-1] == " ":
         text.pop()
-    _unmask(text)
+    disguise.latin_letters(text)
     return Prepared("".join(text), starts[: len(text)], ends[: len(text)])
 
 
@@ -98,17 +99,3 @@ def _emoji_name(character: str) -> str:
     if "\U0001f3fb" <= character <= "\U0001f3ff" or "\U0001f1e6" <= character <= "\U0001f1ff":
         return ""  # skin tones and the halves of flags say nothing of use
     return f" {unicodedata.name(character, '').lower()} "
-
-
-def _unmask(text: list[str]) -> None:
-    """Replace look-alike letters in place: in words that mix them with Latin ones, or that stand among Latin words."""
-    letters = [character for character in text if character.isalpha()]
-    mostly_latin = sum(character.isascii() for character in letters) * 2 > len(letters)
-    start = 0
-    for end in [*(i for i, character in enumerate(text) if character == " "), len(text)]:
-        word = [character for character in text[start:end] if character.isalpha()]
-        foreign = [character for character in word if not character.isascii()]
-        disguised = bool(foreign) and all(character in _LATIN_OF for character in foreign)
-        if disguised and (mostly_latin or len(foreign) < len(word)):
-            text[start:end] = [_LATIN_OF.get(character, character) for character in text[start:end]]
-        start = end + 1

@@ -41,7 +41,7 @@ class Scorer:
         self, report: Report, *, received_at: datetime, warnings: Sequence[str] = (), explain: bool = False
     ) -> Score:
         """Score one report. `received_at` (aware) starts the clock of the service level; `explain` adds hints."""
-        prepared = prepare(report.content.text or "")
+        prepared = prepare(report.content.text or "", self.bundle.manifest.prepare)
         signal, doubts = self._read(report.content, prepared)
         trusted = signal if signal and not set(doubts) & ABSTAIN else None
         rule = {key for key, pattern in self._rules.items() if pattern.search(prepared.text.casefold())}
@@ -69,7 +69,7 @@ class Scorer:
 
     def signal(self, text: str) -> Signal:
         """The raw outputs and the embedding of a text, for training, retraining and audit."""
-        return read_text(self._text, self._heads, prepare(text).text)
+        return read_text(self._text, self._heads, prepare(text, self.bundle.manifest.prepare).text)
 
     def _read(self, content: Content, prepared: Prepared) -> tuple[Signal | None, list[str]]:
         if not prepared.text:

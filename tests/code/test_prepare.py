@@ -52,7 +52,40 @@ def test_nothing_hidden_is_left(text: str) -> None:
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1))
 def test_plain_text_is_itself(text: str) -> None:
-    assert prepare(text).text == text
+    assert prepare(text, "prepare.v1").text == text
+
+
+LEET = st.text(st.sampled_from("aeikl013457@$! .-'xX/"))
+
+
+@given(LEET)
+@example("a4a b4b 4c")
+@example("k 1 l l")
+@example("a.b.c aaab")
+def test_plain_spelling_is_idempotent_and_keeps_its_place(text: str) -> None:
+    found = prepare(text)
+    assert prepare(found.text).text == found.text
+    assert len(found.text) == len(found.starts) == len(found.ends)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("I will c00k y0u d1nn3r", "I will cook you dinner"),
+        ("1 w1ll w41t 70n1gh7", "i will wait tonight"),  # two such words give the others away
+        ("p@y me n0w", "pay me now"),
+        ("d a n c e with me", "dance with me"),
+        ("d.a.n.c.e", "dance"),
+        ("daaaance sooooo slowly", "dance soo slowly"),
+        ("meet at 5pm, 1st floor, 10km in 3h", "meet at 5pm, 1st floor, 10km in 3h"),
+        ("covid19, mp3, b2b, $5 off, A1", "covid19, mp3, b2b, $5 off, A1"),
+        ("bob@example.com www.h0st.example/p4th #t4g @us3r", "bob@example.com www.h0st.example/p4th #t4g @us3r"),
+        ("www, World War III, wow!!!", "www, World War III, wow!!!"),
+        ("I'm a b", "I'm a b"),
+    ],
+)
+def test_spelling(source: str, expected: str) -> None:
+    assert prepare(source).text == expected
 
 
 @pytest.mark.parametrize(
