@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models import metadata, prepare
-from models.calibration import Platt
+from models.calibration import LIMIT, Band, Platt
 from models.errors import BundleRefused
 from models.runtime import Encoder, Floats, Heads, NgramModel, TextModel
 from models.taxonomy import Taxonomy
@@ -57,6 +57,7 @@ class Manifest(BaseModel):
     languages: list[str]
     outputs: list[str]  # of heads.onnx, in order: violation, the learned categories, severity_2 … severity_4
     calibration: dict[str, Platt]
+    band: Band = Band(raw=[-1, 1], low=[-LIMIT] * 2, high=[LIMIT] * 2)  # of violation; older bundles know nothing
     thresholds: dict[str, Threshold]
     prevalence: dict[str, float]  # of the calibration sample; the probabilities hold at it
     max_distance: float  # beyond this a text is out of distribution

@@ -3,9 +3,9 @@
 import math
 from typing import Annotated
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-Z95 = 1.959964  # two-sided 95 % of a normal
 LIMIT = 12.0  # log-odds beyond this claim more than any data here could show
 
 
@@ -22,23 +22,32 @@ def logit(p: float) -> float:
 
 
 class Platt(BaseModel):
-    """Platt scaling (Platt 1999): log-odds = slope · raw + intercept.
+    """Platt scaling (Platt 1999): log-odds = slope · raw + intercept."""
 
-    `covariance` holds var(slope), cov, var(intercept) of a bootstrap over sources, so that the interval says how far
-    the answer depends on where the calibration texts came from.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)  # and not extra=forbid: older bundles also hold a covariance
 
     slope: Annotated[float, Field(gt=0)]
     intercept: float
-    covariance: tuple[float, float, float]
 
     def log_odds(self, raw: float) -> float:
         """The calibrated log-odds of a raw output."""
         return min(max(self.slope * raw + self.intercept, -LIMIT), LIMIT)
 
-    def half_width(self, raw: float) -> float:
-        """Half the 95 % interval of the log-odds, by the delta method."""
-        slope, cross, intercept = self.covariance
-        return Z95 * math.sqrt(max(slope * raw * raw + 2 * cross * raw + intercept, 0.0))
+
+class Band(BaseModel):
+    """An interval around the calibrated log-odds, as two curves over the raw output, straight between the points.
+
+    The curves are the 2.5 % quantile of the lower and the 97.5 % quantile of the upper Venn-Abers probability (Vovk,
+    Petej and Fedorova 2015) over resampled sources: how far the answer depends on where the calibration texts came
+    from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    raw: Annotated[list[float], Field(min_length=2)]
+    low: list[float]
+    high: list[float]
+
+    def at(self, raw: float) -> tuple[float, float]:
+        """Lower and upper log-odds at a raw output; beyond the ends, those of the ends."""
+        return float(np.interp(raw, self.raw, self.low)), float(np.interp(raw, self.raw, self.high))

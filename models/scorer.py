@@ -54,7 +54,7 @@ class Scorer:
             report_id=report.report_id,
             score_id=self._score_id(report),
             model=self._model,
-            violation=self._violation(trusted, text_log_odds + shift),
+            violation=self._violation(trusted, shift),
             categories=categories,
             severity=level,
             priority=priority.prioritise(report, self.bundle.taxonomy, categories, level, received_at),
@@ -86,12 +86,14 @@ class Scorer:
     def _log_odds(self, signal: Signal, output: str) -> float:
         return self.bundle.manifest.calibration[output].log_odds(float(signal.logits[self._output[output]]))
 
-    def _violation(self, signal: Signal | None, log_odds: float) -> Violation:
+    def _violation(self, signal: Signal | None, shift: float) -> Violation:
         if signal is None:
             return Violation(probability=None, interval=None)
-        half = self.bundle.manifest.calibration["violation"].half_width(float(signal.logits[self._output["violation"]]))
-        low, high = _probability(log_odds - half), _probability(log_odds + half)
-        return Violation(probability=_probability(log_odds), interval=(low, high))
+        low, high = self.bundle.manifest.band.at(float(signal.logits[self._output["violation"]]))
+        point = self._log_odds(signal, "violation")
+        return Violation(
+            probability=_probability(point + shift), interval=(_probability(low + shift), _probability(high + shift))
+        )
 
     def _categories(self, report: Report, signal: Signal | None, rule: set[str]) -> list[CategoryScore]:
         reason = self.bundle.taxonomy.of_reason(report.reason)

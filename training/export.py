@@ -12,7 +12,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
 from models.runtime import Encoder as Served
-from training.encoder import Encoder, pad, tokenise
+from training.batches import Windows, pad
+from training.encoder import Encoder
 
 MIN_COSINE = 0.97  # of an int8 embedding to its float32 original, at the worst of the checked texts
 
@@ -63,11 +64,11 @@ def check_parity(encoder: Encoder, served: Served, base: str, texts: Sequence[st
     """Lowest cosine between torch's and the served embedding of the first window."""
     from tokenizers import Tokenizer
 
-    ids = tokenise(Tokenizer.from_file(f"{base}/tokenizer.json"), list(texts))
+    cut = Windows(Tokenizer.from_file(f"{base}/tokenizer.json"), 1)
     lowest = 1.0
-    for text, row in zip(texts, ids, strict=True):
+    for text, windows in zip(texts, cut(texts), strict=True):
         with torch.inference_mode():
-            expected = encoder.embed(*pad([row]))[0].numpy()
+            expected = encoder.embed(*pad(windows))[0].numpy()
         found = served.embed(text)[0][0]
         cosine = float(expected @ found / (np.linalg.norm(expected) * np.linalg.norm(found)))
         lowest = min(lowest, cosine)

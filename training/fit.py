@@ -23,7 +23,7 @@ from models.report import Content, Report
 from models.runtime import Encoder, Heads, NgramModel, TextModel, read_text
 from models.scorer import Scorer
 from models.taxonomy import Taxonomy
-from training.calibrate import calibrate, choose_threshold, distance_limit, probabilities, two_sided
+from training.calibrate import calibrate, choose_threshold, distance_limit, fit_band, probabilities, two_sided
 from training.card import write_card
 from training.corpus import AUTHORED, Corpus, outputs_of
 from training.evaluate import evaluate
@@ -119,8 +119,12 @@ def fit_bundle(
     held = _capped(corpus, corpus.where("calibrate"), recipe.per_source, rng)
     logits, embeddings, distances = signals(model, heads, [corpus.texts[i] for i in held], "calibrating")
     answers = two_sided(corpus.targets[held], corpus.sources[held])
-    calibration = calibrate(outputs, logits, answers, corpus.sources[held], recipe.seed)
+    calibration = calibrate(outputs, logits, answers)
     thresholds = _thresholds(recipe.taxonomy.learned, outputs, calibration, logits, answers)
+    known = np.isfinite(answers[:, 0])
+    band = fit_band(
+        logits[known, 0], answers[known, 0], corpus.sources[held[known]], calibration["violation"], recipe.seed
+    )
     asked = np.isfinite(corpus.targets[held, 0])
     fit_metadata(work / "metadata.onnx", logits[asked, 0], corpus, held[asked], recipe.taxonomy, recipe.seed)
     tested = corpus.where("test")
@@ -135,6 +139,7 @@ def fit_bundle(
         "languages": ["en"],
         "outputs": outputs,
         "calibration": calibration,
+        "band": band,
         "thresholds": thresholds,
         "prevalence": _prevalence(outputs, answers),
         "max_distance": distance_limit(distances),

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from models.metadata import featurise
 from models.taxonomy import Taxonomy
-from training.calibrate import _fit
+from training.calibrate import fit_platt
 from training.corpus import Corpus
 from training.simulate import simulate_report
 
@@ -28,8 +28,8 @@ def out_of_fold(raw: Floats, truth: Floats, seed: int) -> Floats:
     """Log-odds of each text from a calibrator that has not seen it; the encoder has seen none of them."""
     found = np.empty_like(raw)
     for fit, held in StratifiedKFold(5, shuffle=True, random_state=seed).split(raw[:, None], truth):
-        slope, intercept = _fit(raw[fit], truth[fit])
-        found[held] = slope * raw[held] + intercept
+        platt = fit_platt(raw[fit], truth[fit])
+        found[held] = platt.slope * raw[held] + platt.intercept
     return found
 
 

@@ -14,8 +14,9 @@ from models.bundle import Bundle, sha256
 from models.errors import MissingData
 from models.taxonomy import Taxonomy
 from training import tracking
+from training.batches import Schedule, cap_sources
 from training.corpus import AUTHORED, AUXILIARY, Corpus, Example, build, outputs_of, read_authored, read_source
-from training.encoder import Schedule, Trainer, base_folder, cap_sources
+from training.encoder import Trainer, base_folder
 from training.fit import Recipe, Text, embed_all, fit_bundle
 from training.heads import HeadWeights, fit_heads
 from training.sources import read_sources

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 
-from models.calibration import LIMIT, Platt, logit, sigmoid
-from training.calibrate import _fit, calibrate, choose_threshold, distance_limit, fit_platt, probabilities
+from models.calibration import LIMIT, Band, Platt, logit, sigmoid
+from training.calibrate import calibrate, choose_threshold, distance_limit, fit_band, fit_platt, probabilities
 
 FINITE = st.floats(-1e6, 1e6)
 
@@ -33,21 +33,22 @@ def test_logit_is_bounded() -> None:
 
 @given(FINITE, FINITE)
 def test_log_odds_grow_with_the_raw_output_within_limits(a: float, b: float) -> None:
-    platt = Platt(slope=0.7, intercept=-1, covariance=(0, 0, 0.1))
+    platt = Platt(slope=0.7, intercept=-1)
     low, high = sorted((a, b))
     assert -LIMIT <= platt.log_odds(low) <= platt.log_odds(high) <= LIMIT
 
 
-def test_half_width_by_hand() -> None:
-    platt = Platt(slope=1, intercept=0, covariance=(0.04, 0.01, 0.09))
-    assert platt.half_width(0) == pytest.approx(1.959964 * 0.3)
-    assert platt.half_width(2) == pytest.approx(1.959964 * math.sqrt(0.16 + 0.04 + 0.09))
-    assert Platt(slope=1, intercept=0, covariance=(0, -5, 0)).half_width(2) == 0
+def test_the_band_is_straight_between_its_points_and_level_beyond() -> None:
+    band = Band(raw=[-1, 0, 2], low=[-3, -1, 1], high=[-1, 1, 4])
+    assert band.at(-9) == (-3, -1)
+    assert band.at(-0.5) == (-2, 0)
+    assert band.at(1) == (0, 2.5)
+    assert band.at(9) == (1, 4)
 
 
 def test_a_slope_that_turns_the_order_round_is_refused() -> None:
     with pytest.raises(ValidationError):
-        Platt(slope=-1, intercept=0, covariance=(0, 0, 0))
+        Platt(slope=-1, intercept=0)
 
 
 def test_the_fit_is_that_of_a_logistic_regression() -> None:
@@ -55,7 +56,8 @@ def test_the_fit_is_that_of_a_logistic_regression() -> None:
     raw = rng.normal(1, 3, 400).astype(np.float32)
     truth = (rng.random(400) < 1 / (1 + np.exp(-(0.8 * raw - 1)))).astype(np.float32)
     expected = LogisticRegression(C=100.0, tol=1e-10, max_iter=1000).fit(raw[:, None].astype(float), truth)
-    assert _fit(raw, truth) == pytest.approx((expected.coef_[0, 0], expected.intercept_[0]), abs=2e-3)
+    found = fit_platt(raw, truth)
+    assert (found.slope, found.intercept) == pytest.approx((expected.coef_[0, 0], expected.intercept_[0]), abs=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +70,13 @@ def test_the_fit_is_that_of_a_logistic_regression() -> None:
     ],
 )
 def test_hard_samples_stay_finite_and_in_order(raw: list[float], truth: list[float]) -> None:
-    slope, intercept = _fit(np.array(raw, np.float32), np.array(truth, np.float32))
-    assert slope >= 0.05
-    assert math.isfinite(slope) and math.isfinite(intercept)
+    found = fit_platt(np.array(raw, np.float32), np.array(truth, np.float32))
+    assert found.slope >= 0.05
+    assert math.isfinite(found.slope) and math.isfinite(found.intercept)
 
 
 def test_one_class_alone_calibrates_nothing() -> None:
-    assert _fit(np.array([1, 2], np.float32), np.array([1, 1], np.float32)) == (1.0, 0.0)
+    assert fit_platt(np.array([1, 2], np.float32), np.array([1, 1], np.float32)) == Platt(slope=1, intercept=0)
 
 
 def _sample(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -85,26 +87,48 @@ def _sample(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_calibrated_means_what_it_says() -> None:
     raw, truth = _sample(4000, 1)
-    platt = fit_platt(raw * 3 + 2, truth, np.array(["a", "b"] * 2000), seed=0)
+    platt = fit_platt(raw * 3 + 2, truth)
     found = probabilities(platt, raw * 3 + 2)
     assert found.mean() == pytest.approx(truth.mean(), abs=0.005)
     high = found > 0.7
     assert truth[high].mean() == pytest.approx(found[high].mean(), abs=0.05)
 
 
+ABC = np.array(["a", "b", "c"])
+
+
+def _band(raw: np.ndarray, truth: np.ndarray, groups: np.ndarray, seed: int = 0) -> Band:
+    return fit_band(raw, truth, groups, fit_platt(raw, truth), seed)
+
+
 def test_sources_that_disagree_widen_the_interval() -> None:
     raw, truth = _sample(600, 2)
-    alike = fit_platt(raw, truth, np.array(["a", "b", "c"] * 200), seed=0)
-    shifted = raw + np.repeat([-3, 0, 3], 200).astype(np.float32)
-    apart = fit_platt(shifted, truth, np.repeat(["a", "b", "c"], 200), seed=0)
-    assert apart.half_width(1.0) > 2 * alike.half_width(1.0)
+    alike = _band(raw, truth, np.tile(ABC, 200)).at(1.0)
+    apart = _band(raw + np.repeat([-3, 0, 3], 200).astype(np.float32), truth, np.repeat(ABC, 200)).at(1.0)
+    assert apart[1] - apart[0] > 1.5 * (alike[1] - alike[0])
 
 
-def test_the_same_seed_gives_the_same_fit() -> None:
+def test_the_interval_holds_the_point_and_the_truth() -> None:
+    raw, truth = _sample(600, 5)
+    platt, band = fit_platt(raw, truth), _band(raw, truth, np.tile(ABC, 200))
+    unseen, answers = _sample(4000, 6)
+    for low, high in ((-2, -1), (-1, 0), (0, 1), (1, 2)):
+        inside = (unseen >= low) & (unseen < high)
+        ends = band.at(float(unseen[inside].mean()))
+        assert ends[0] <= platt.log_odds(float(unseen[inside].mean())) <= ends[1]
+        assert sigmoid(ends[0]) - 0.05 <= answers[inside].mean() <= sigmoid(ends[1]) + 0.05
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
     raw, truth = _sample(200, 3)
     groups = np.array(["a", "b"] * 100)
-    assert fit_platt(raw, truth, groups, 5) == fit_platt(raw, truth, groups, 5)
-    assert fit_platt(raw, truth, groups, 5) != fit_platt(raw, truth, groups, 6)
+    assert _band(raw, truth, groups, 5) == _band(raw, truth, groups, 5)
+    assert _band(raw, truth, groups, 5) != _band(raw, truth, groups, 6)
+
+
+def test_one_class_alone_knows_nothing() -> None:
+    raw = np.array([1, 2], np.float32)
+    assert _band(raw, np.ones(2, np.float32), np.array(["a", "a"])).at(1.5) == (-LIMIT, LIMIT)
 
 
 def test_unknown_targets_are_left_out() -> None:
@@ -113,10 +137,10 @@ def test_unknown_targets_are_left_out() -> None:
     masked = truth.copy()
     masked[200:] = np.nan
     targets = np.column_stack([masked, np.full(300, np.nan)]).astype(np.float32)
-    found = calibrate(["violation", "spam"], logits, targets, np.array(["a"] * 300), seed=0)
-    alone = calibrate(["violation"], logits[:200, :1], targets[:200, :1], np.array(["a"] * 200), seed=0)
+    found = calibrate(["violation", "spam"], logits, targets)
+    alone = calibrate(["violation"], logits[:200, :1], targets[:200, :1])
     assert found["violation"] == alone["violation"]
-    assert found["spam"] == Platt(slope=1, intercept=0, covariance=(0, 0, 1))
+    assert found["spam"] == Platt(slope=1, intercept=0)
 
 
 def test_the_threshold_of_highest_f1() -> None:

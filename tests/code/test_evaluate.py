@@ -98,7 +98,7 @@ def test_a_whole_evaluation() -> None:
     truth = np.array([[1, 1, 1, 0, np.nan], [0, 0, np.nan, np.nan, np.nan]] * 20, np.float32)
     truth[20:, 1] = np.nan
     corpus = Corpus(examples, ["a text"] * 40, outputs, truth, np.arange(40), np.array(["test"] * 40))
-    calibration = {name: Platt(slope=1, intercept=0, covariance=(0, 0, 0)) for name in outputs}
+    calibration = {name: Platt(slope=1, intercept=0) for name in outputs}
     logits = np.where(np.isfinite(truth), 16 * np.nan_to_num(truth) - 8, -8).astype(np.float32)
     found = evaluate(corpus, np.arange(40), logits, calibration, {}, seed=0, resamples=20)
     assert (found["violation"]["n"], found["authored"]["violation"]["n"]) == (40, 20)

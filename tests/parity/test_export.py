@@ -11,8 +11,9 @@ import torch
 from models.runtime import Encoder as Served
 from models.taxonomy import Taxonomy
 from training import encoder as module
+from training.batches import Schedule, pad
 from training.corpus import AUTHORED, AUXILIARY, Corpus, Example, authored_labels, outputs_of, targets
-from training.encoder import Encoder, Schedule, Trainer, base_folder, masked_loss, pad
+from training.encoder import Encoder, Trainer, base_folder, masked_loss
 from training.export import MIN_COSINE, check_parity, export_encoder
 
 pytestmark = pytest.mark.slow

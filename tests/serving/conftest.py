@@ -116,7 +116,7 @@ def write_keyword_bundle(path: Path, version: str = "1") -> Path:
         "text_model": "hashed-ngrams.v1",
         "languages": ["en"],
         "outputs": outputs,
-        "calibration": {name: {"slope": 1.0, "intercept": 0.0, "covariance": (0, 0, 0.04)} for name in outputs},
+        "calibration": {name: {"slope": 1.0, "intercept": 0.0} for name in outputs},
         "thresholds": {name: {"value": 0.5, "intent": "even odds"} for name in learned},
         "prevalence": {"violation": 0.1},
         "max_distance": 1.0,
