@@ -1,23 +1,26 @@
 """Evaluation on the test part: every figure with its n and a 95 % bootstrap interval, text alone, no metadata."""
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, cohen_kappa_score, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from models.bundle import Threshold
 from models.calibration import Platt
-from models.severity import from_exceedance
 from training.calibrate import probabilities
 from training.corpus import AUTHORED, SEVERITIES, Corpus
+from training.intervals import Floats, Metric, with_interval
+from training.severity import severity_figures
+from training.slices import identity_slices
 
-Floats = npt.NDArray[np.float32]
-Metric = Callable[[Floats, Floats], float]
 MIN_CLAIM = 50  # positives below which only the interval is stated
 BINS = 15
+# A prevalence as on a live platform, stated so that figures can be read at it: 3 % of reported texts violate, and one
+# in two hundred is of any one category. Assumed, not measured; `frontline thresholds --prevalence` takes your own.
+REAL = {"violation": 0.03}
+REAL_CATEGORY = 0.005
 
 
 def calibration_error(truth: Floats, probability: Floats) -> float:
@@ -28,24 +31,30 @@ def calibration_error(truth: Floats, probability: Floats) -> float:
     return float(sum(gaps) / len(truth))
 
 
-def with_interval(metric: Metric, truth: Floats, value: Floats, seed: int, resamples: int) -> dict[str, Any]:
-    """A metric with its percentile-bootstrap interval; null where one class is absent."""
-    if len(truth) == 0 or truth.min() == truth.max():
-        return {"value": None, "interval": None}
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(resamples):
-        rows = rng.integers(0, len(truth), len(truth))
-        if truth[rows].min() < truth[rows].max():
-            found.append(metric(truth[rows], value[rows]))
-    low, high = np.quantile(found, [0.025, 0.975])
-    return {"value": round(metric(truth, value), 4), "interval": [round(float(low), 4), round(float(high), 4)]}
+def reliability(truth: Floats, probability: Floats) -> list[dict[str, float]]:
+    """The equal-mass bins behind the calibration error: mean probability, share that holds, n."""
+    order = np.argsort(probability, kind="stable")
+    return [
+        {"probability": round(float(probability[b].mean()), 4), "share": round(float(truth[b].mean()), 4), "n": len(b)}
+        for b in np.array_split(order, BINS)
+        if len(b)
+    ]
 
 
-def binary(truth: Floats, probability: Floats, threshold: float, seed: int, resamples: int) -> dict[str, Any]:
-    """All figures of one yes-or-no output."""
+def at_prevalence(truth: Floats, probability: Floats, prevalence: float) -> float:
+    """Average precision if positives were `prevalence` of the texts, each class looking as it does here."""
+    share = truth.mean()
+    weights = np.where(truth == 1, prevalence / share, (1 - prevalence) / (1 - share))
+    return float(average_precision_score(truth, probability, sample_weight=weights))
+
+
+def binary(
+    truth: Floats, probability: Floats, threshold: float, seed: int, resamples: int, prevalence: float = REAL_CATEGORY
+) -> dict[str, Any]:
+    """All figures of one yes-or-no output; `prevalence` is the real one that the second average precision is at."""
     metrics: dict[str, Metric] = {
         "average_precision": lambda t, p: float(average_precision_score(t, p)),
+        "average_precision_at_prevalence": lambda t, p: at_prevalence(t, p, prevalence),
         "roc_auc": lambda t, p: float(roc_auc_score(t, p)),
         "f1": lambda t, p: float(2 * t[p >= threshold].sum() / max(t.sum() + (p >= threshold).sum(), 1)),
         "precision": lambda t, p: float(t[p >= threshold].mean()) if (p >= threshold).any() else 0.0,
@@ -55,7 +64,21 @@ def binary(truth: Floats, probability: Floats, threshold: float, seed: int, resa
     }
     positives = int(truth.sum())
     figures = {name: with_interval(metric, truth, probability, seed, resamples) for name, metric in metrics.items()}
-    return {"n": len(truth), "positives": positives, "claim": positives >= MIN_CLAIM, **figures}
+    return {
+        "n": len(truth),
+        "positives": positives,
+        "claim": positives >= MIN_CLAIM,
+        "prevalence": prevalence,
+        **figures,
+        "reliability": reliability(truth, probability),
+    }
+
+
+def macro(found: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """Mean average precision of the categories that have one."""
+    values = [row["average_precision"]["value"] for row in found.values()]
+    known = [value for value in values if value is not None]
+    return round(float(np.mean(known)), 4) if known else None
 
 
 def evaluate(
@@ -71,30 +94,44 @@ def evaluate(
     truth, sources = corpus.targets[rows], corpus.sources[rows]
     names = list(calibration)
     values = {name: probabilities(calibration[name], logits[:, k]) for k, name in enumerate(names)}
+    learned = [name for name in names if name in thresholds]
 
     def one(name: str, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
         known = np.isfinite(truth[:, names.index(name)]) & mask
         threshold = thresholds[name].value if name in thresholds else 0.5
-        return binary(truth[known, names.index(name)], values[name][known], threshold, seed, resamples)
+        prevalence = REAL.get(name, REAL_CATEGORY)
+        return binary(truth[known, names.index(name)], values[name][known], threshold, seed, resamples, prevalence)
 
-    every = np.ones(len(rows), dtype=bool)
+    def whole(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        categories = {name: one(name, mask) for name in learned}
+        return {"violation": one("violation", mask), "categories": categories, "macro": macro(categories)}
+
+    own = sources == AUTHORED
     by_source = {}
     for source in dict.fromkeys(sources.tolist()):
         name = question(truth[sources == source], names)
         by_source[source] = {"output": name, **one(name, sources == source)} if name else {"output": None}
-    own = sources == AUTHORED
     return {
-        "violation": one("violation", every),
-        "categories": {name: one(name, every) for name in names if name in thresholds},
-        "authored": {
-            "violation": one("violation", own),
-            "categories": {name: one(name, own) for name in names if name in thresholds},
-        },
+        **whole(np.ones(len(rows), dtype=bool)),
+        "authored": whole(own),
         "sources": by_source,
-        "severity": severity_figures(
-            corpus, rows[own], {name: value[own] for name, value in values.items()}, seed, resamples
-        ),
+        "severity": severity_figures(corpus, rows[own], _only(values, own), seed, resamples),
+        "identities": identity_slices(
+            [corpus.texts[row] for row in rows], truth[:, names.index("hate")], values["hate"]
+        )
+        if "hate" in names
+        else {},
     }
+
+
+def _identities(
+    texts: Sequence[str], truth: Floats, names: list[str], values: Mapping[str, Floats]
+) -> dict[str, dict[str, Any]]:
+    return identity_slices(texts, truth[:, names.index("hate")], values["hate"]) if "hate" in names else {}
+
+
+def _only(values: Mapping[str, Floats], mask: npt.NDArray[np.bool_]) -> dict[str, Floats]:
+    return {name: value[mask] for name, value in values.items()}
 
 
 def question(truth: Floats, names: list[str]) -> str | None:
@@ -105,24 +142,3 @@ def question(truth: Floats, names: list[str]) -> str | None:
         if name not in SEVERITIES and 0 < known.sum() < len(known) and known.sum() >= most:
             best, most = name, int(known.sum())
     return best
-
-
-def severity_figures(
-    corpus: Corpus, rows: npt.NDArray[np.int64], values: Mapping[str, Floats], seed: int, resamples: int
-) -> dict[str, Any]:
-    """Agreement of the expected severity, rounded, with the authors' severity on our own corpus."""
-    graded = np.array([corpus.examples[row].labels.severity for row in rows.tolist()], dtype=np.float32)
-    expected = [
-        from_exceedance(float(values["violation"][i]), [float(values[name][i]) for name in SEVERITIES]).expected
-        for i in range(len(rows))
-    ]
-    level = np.floor(np.array(expected) + 0.5).astype(np.float32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a resample may hold one class alone
-        kappa = with_interval(_kappa, graded, level, seed, resamples)
-    within = with_interval(lambda t, p: float((np.abs(t - p) <= 1).mean()), graded, level, seed, resamples)
-    return {"n": len(rows), "quadratic_kappa": kappa, "within_one": within}
-
-
-def _kappa(graded: Floats, level: Floats) -> float:
-    return float(cohen_kappa_score(graded, level, weights="quadratic"))

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from models.calibration import Platt
 from training.corpus import AUTHORED, Corpus, Example
-from training.evaluate import binary, calibration_error, evaluate, question, with_interval
+from training.evaluate import at_prevalence, binary, calibration_error, evaluate, question, reliability
+from training.intervals import with_interval
 from training.labels import CLEAN, Labels, yes
+from training.slices import identity_slices
 
 TRUTH = np.array([1, 1, 0, 1, 0, 0], np.float32)
 PROBABILITY = np.array([0.9, 0.8, 0.7, 0.6, 0.2, 0.1], np.float32)
@@ -38,6 +40,22 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(truth, sure) == pytest.approx(np.mean([abs(b.mean() - 0.75) for b in np.split(truth, 15)]))
     assert calibration_error(np.ones(30, np.float32), np.full(30, 0.4, np.float32)) == pytest.approx(0.6)
     assert calibration_error(np.ones(30, np.float32), np.ones(30, np.float32)) == 0
+
+
+def test_average_precision_at_another_prevalence_by_hand() -> None:
+    # At its own prevalence nothing changes; where positives are a ninth as common each negative weighs nine times.
+    assert at_prevalence(TRUTH, PROBABILITY, 0.5) == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert at_prevalence(TRUTH, PROBABILITY, 0.1) == pytest.approx((1 + 1 + 3 / (3 + 9)) / 3)
+
+
+def test_reliability_adds_up_to_the_calibration_error() -> None:
+    rng = np.random.default_rng(0)
+    probability = rng.random(300).astype(np.float32)
+    truth = (rng.random(300) < probability**2).astype(np.float32)
+    bins = reliability(truth, probability)
+    assert sum(b["n"] for b in bins) == 300
+    gaps = sum(b["n"] * abs(b["share"] - b["probability"]) for b in bins) / 300
+    assert gaps == pytest.approx(calibration_error(truth, probability), abs=1e-3)
 
 
 @given(st.integers(0, 10**6), st.integers(20, 200))
@@ -108,3 +126,19 @@ def test_a_whole_evaluation() -> None:
     assert found["severity"]["n"] == 20
     assert found["severity"]["within_one"]["value"] == 1
     assert found["severity"]["quadratic_kappa"]["value"] == 1
+    assert found["severity"]["off_by_one"]["value"] == 0
+    assert found["macro"] is None
+
+
+def test_a_group_whose_mere_name_raises_the_score_shows() -> None:
+    named = ["my muslim neighbour"] * 40 + ["the weather"] * 40
+    truth = np.array(([1] * 20 + [0] * 20) * 2, np.float32)
+    fair = truth * 0.8 + 0.1
+    biased = np.where(np.arange(80) < 40, 0.95, fair).astype(np.float32)
+    assert identity_slices(named, truth, fair)["muslim"] == {
+        "n": 40, "positives": 20, "subgroup_auc": 1.0, "bpsn_auc": 1.0, "bnsp_auc": 1.0,
+    }  # fmt: skip
+    found = identity_slices(named, truth, biased)["muslim"]
+    assert found["bpsn_auc"] == 0.0
+    assert found["bnsp_auc"] == 1.0
+    assert identity_slices(named[20:], truth[20:], fair[20:]) == {}  # too few positives to say
