@@ -11,6 +11,8 @@ from models.loading import load_bundle
 from serving import champion as champions
 from serving.settings import Settings
 from serving.store import Store, migrate
+from training.behaviour.cli import behaviour
+from training.benchmarks.cli import benchmark
 
 
 def _absent(path: Path) -> Path:
@@ -31,7 +33,7 @@ Base = Annotated[str | None, typer.Option(help="Base encoder: a folder or hub na
 
 def register(app: typer.Typer) -> None:
     """Add the training commands to the CLI."""
-    for command in (train, retrain, promote, audit):
+    for command in (train, retrain, promote, audit, behaviour, benchmark):
         app.command()(command)
 
 
@@ -48,7 +50,7 @@ def train(
 ) -> None:
     """Train a bundle: fine-tune, calibrate, export, evaluate, log to MLflow. An interrupted run resumes."""
     from training import tracking
-    from training.encoder import Schedule
+    from training.batches import Schedule
     from training.train import Options
     from training.train import train as run
 
