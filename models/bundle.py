@@ -14,8 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models import metadata, prepare
 from models.calibration import LIMIT, Band, Platt
-from models.errors import BundleRefused
+from models.errors import BundleRefused, MissingData
+from models.heldout import FILE as HELDOUT
+from models.heldout import HeldOut
 from models.runtime import Encoder, Floats, Heads, NgramModel, TextModel
+from models.score import ModelRef
 from models.taxonomy import Taxonomy
 
 SCHEMA = "bundle.v1"
@@ -111,6 +114,11 @@ class Bundle:
         """The model's version."""
         return self.manifest.version
 
+    @property
+    def ref(self) -> ModelRef:
+        """How answers name the bundle."""
+        return ModelRef(name=self.name, version=self.version, bundle=self.digest)
+
     @cached_property
     def taxonomy(self) -> Taxonomy:
         """The taxonomy that the bundle was trained for."""
@@ -130,6 +138,12 @@ class Bundle:
         """What the calibration sample looked like: histograms, and embeddings [n, dimensions]. Never text."""
         histograms = json.loads((self.path / "reference.json").read_text("utf-8"))
         return histograms, np.load(self.path / "reference.npy", allow_pickle=False).astype(np.float32)
+
+    def heldout(self) -> HeldOut:
+        """What it says of the held-out texts. Raises MissingData where it, as older bundles do, keeps none of that."""
+        if HELDOUT not in self.manifest.files:
+            raise MissingData(f"bundle {self.version} keeps no held-out answers ({HELDOUT}); train one that does")
+        return HeldOut.read(self.path / HELDOUT, self.manifest.outputs)
 
 
 def sha256(path: Path) -> str:

@@ -43,3 +43,15 @@ class MissingData(FrontlineError):
     """A data file that a command needs is not where it was looked for."""
 
     code, status = "missing_data", 404
+
+
+class InvalidIntent(FrontlineError):
+    """A wish for a threshold that cannot be read, or that lacks what it needs."""
+
+    code, status = "invalid_intent", 422
+
+
+class NoThreshold(FrontlineError):
+    """No threshold does what is asked of it, or there are too few answers to find one."""
+
+    code, status = "no_threshold", 422

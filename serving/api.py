@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
 from models import Report, Score
-from serving import console, decisions, desk, queue
+from serving import console, decisions, desk, models_api, queue
 from serving.auth import READERS, SCORERS, WORKERS, Identity
 from serving.cases import read_case, read_report
 from serving.errors import InvalidRequest, TooManyReports
@@ -57,6 +57,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.state.runtime = runtime
     app.include_router(router)
+    app.include_router(models_api.router)
     console.install(app)
     install_errors(app)
     documentation.install(app)

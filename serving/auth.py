@@ -20,6 +20,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 SCORERS: tuple[Role, ...] = ("intake", "admin")
 READERS: tuple[Role, ...] = ("intake", "reviewer", "specialist", "qa", "admin")
 WORKERS: tuple[Role, ...] = ("reviewer", "specialist", "qa", "admin")
+SCIENTISTS: tuple[Role, ...] = ("scientist", "admin")
+ANALYSTS: tuple[Role, ...] = ("scientist", "manager", "admin")
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,11 @@ def install(bundle_path: Path, home: Path) -> str:
     return digest
 
 
+def installed(home: Path) -> list[Path]:
+    """The folders of all installed bundles."""
+    return sorted(path for path in _folder(home).glob("*") if path.is_dir() and not path.suffix)
+
+
 def set_champion(home: Path, digest: str) -> None:
     """Serve an installed bundle from now on. Raises BundleRefused if it is not installed."""
     name = _name(digest)

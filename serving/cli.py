@@ -14,12 +14,14 @@ from rich.progress import track
 from rich.table import Table
 from typer.core import TyperGroup
 
-from models import FrontlineError, Scorer, load_bundle
+from models import Bundle, FrontlineError, Scorer, load_bundle
+from models.intents import LIMITS, TARGETS
+from models.thresholds import ThresholdRequest, answer
 from serving import auth
 from serving.champion import champion_path
 from serving.files import json_lines, read_rows, score_rows
 from serving.settings import Settings
-from serving.show import queue_table
+from serving.show import queue_table, threshold_table
 from serving.store import Store
 from serving.store import migrate as migrate_store
 from serving.up import server_command, up_service
@@ -117,6 +119,41 @@ def score(
 def show_queue(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
     """Show the first waiting cases, without their text."""
     out.print(queue_table(_store(), limit))
+
+
+@app.command()
+def thresholds(
+    intent: Annotated[
+        str,
+        typer.Argument(
+            help=f"`maximum TARGET` or `maximum TARGET @ METRIC >= NUMBER` (or <=). TARGET: {', '.join(TARGETS)}; "
+            f"METRIC: {', '.join(LIMITS)}. Quote it, as the shell reads > otherwise."
+        ),
+    ],
+    category: Annotated[str, typer.Option(help="A category that the bundle learnt, or `violation`.")],
+    prevalence: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of your reports that are positive; corrects what depends on it. Default: the sample's.",
+        ),
+    ] = None,
+    reports_per_day: Annotated[float | None, typer.Option(min=0, max=1e12, help="Reports that come in a day.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="A bundle folder. Default: the one in service.")] = None,
+) -> None:
+    """Find the threshold for an intent such as "maximum recall @ precision >= 0.9"; exit status 1 if none does it.
+
+    It is chosen on the bundle's held-out calibration texts; the figures with intervals come from its test texts.
+    """
+    settings = Settings()
+    wanted = ThresholdRequest(intent=intent, category=category, prevalence=prevalence, reports_per_day=reports_per_day)
+    found = answer(Bundle.read(bundle or champion_path(settings.home) or settings.bundle), wanted)
+    out.print(threshold_table(found))
+    for line in found.explanation:
+        out.print(line, highlight=False, markup=False)
+    for line in found.warnings:
+        out.print(f"[bold yellow]Beware.[/] {escape(line)}", highlight=False)
 
 
 def _load_commands() -> None:

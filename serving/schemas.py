@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.report import Id, Name, Report, Text
-from models.score import Score
+from models.score import ModelRef, Score
 from models.taxonomy import Lane
 
 Outcome = Literal["violation", "no_violation", "cannot_decide", "escalate"]
@@ -175,6 +175,19 @@ class ReportAnswer(_Out):
     status: Status
     score: Score
     decisions: list[Decision]
+
+
+class ModelEntry(ModelRef):
+    """One bundle at hand; `champion` is the one in force."""
+
+    created: str
+    champion: bool
+
+
+class ModelList(_Out):
+    """The bundles at hand."""
+
+    models: list[ModelEntry]
 
 
 class ErrorDetail(_Out):

@@ -1,18 +1,17 @@
-"""Calibration on texts that no model was trained on: Platt scaling, intervals, thresholds, distance limit."""
+"""Calibration on texts that no model was trained on: Platt scaling, intervals, distance limit."""
+
+import warnings
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import precision_recall_curve
 from venn_abers import VennAbers
 
-from models.bundle import Threshold
 from models.calibration import LIMIT, Band, Platt, logit, sigmoid
 
 Floats = npt.NDArray[np.float32]
 RESAMPLES = 50
 GRID = 41  # points of an interval curve
-MIN_POSITIVES = 10  # fewer cannot choose a threshold
 IN_DISTRIBUTION = 0.99  # share of the calibration texts that the distance limit lets pass
 
 
@@ -35,8 +34,7 @@ def fit_band(raw: Floats, truth: Floats, groups: npt.NDArray[np.str_], platt: Pl
         rows = np.concatenate([np.flatnonzero(groups == name) for name in rng.choice(names, len(names))])
         rows = rng.choice(rows, len(rows))
         if 0 < truth[rows].sum() < len(rows):
-            fitted = VennAbers().fit(_two_columns(raw[rows], platt), truth[rows], precision=3)
-            _, found = fitted.predict_proba(_two_columns(grid, platt))
+            found = _venn_abers(_two_columns(raw[rows], platt), truth[rows], _two_columns(grid, platt))
             low.append(found[:, 0])
             high.append(found[:, 1])
     if not low:
@@ -50,23 +48,18 @@ def fit_band(raw: Floats, truth: Floats, groups: npt.NDArray[np.str_], platt: Pl
     )
 
 
+def _venn_abers(probability: Floats, truth: Floats, asked: Floats) -> Floats:
+    """The two Venn-Abers probabilities [n, 2] of each row asked for."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the package divides 0 by 0 and knows it
+        _, found = VennAbers().fit(probability, truth, precision=3).predict_proba(asked)
+    pair: Floats = found
+    return pair
+
+
 def _two_columns(raw: Floats, platt: Platt) -> Floats:
     one = probabilities(platt, raw)
     return np.column_stack([1 - one, one])
-
-
-def two_sided(targets: Floats, sources: npt.NDArray[np.str_]) -> Floats:
-    """The targets without those of a source that answers an output with yes alone, or with no alone.
-
-    Such a source would calibrate its own style: where every text is a violation, the style would be the violation.
-    """
-    kept = targets.copy()
-    for source in np.unique(sources):
-        rows = sources == source
-        answers = targets[rows]
-        one_sided = ~((answers == 0).any(axis=0) & (answers == 1).any(axis=0))
-        kept[np.ix_(rows, one_sided)] = np.nan
-    return kept
 
 
 def calibrate(outputs: list[str], logits: Floats, targets: Floats) -> dict[str, Platt]:
@@ -81,16 +74,6 @@ def calibrate(outputs: list[str], logits: Floats, targets: Floats) -> dict[str, 
 def probabilities(calibrator: Platt, raw: Floats) -> Floats:
     """Calibrated probabilities of raw outputs."""
     return np.array([sigmoid(calibrator.log_odds(float(value))) for value in raw], dtype=np.float32)
-
-
-def choose_threshold(probability: Floats, truth: Floats) -> Threshold:
-    """The threshold of highest F1, or 0.5 where there are too few positives to choose one."""
-    positives = int(truth.sum())
-    if positives < MIN_POSITIVES or positives == len(truth):
-        return Threshold(value=0.5, intent=f"0.5: {positives} positives are too few to choose by")
-    precision, recall, cuts = precision_recall_curve(truth, probability)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
-    return Threshold(value=round(float(cuts[int(np.argmax(f1[:-1]))]), 4), intent="maximum f1")
 
 
 def distance_limit(distances: Floats) -> float:

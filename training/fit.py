@@ -16,18 +16,20 @@ import numpy.typing as npt
 from rich.progress import track
 
 from models import bundle as bundles
-from models.bundle import Bundle, Golden, Threshold
+from models.bundle import Bundle, Golden
 from models.calibration import Platt
+from models.heldout import FILE as HELDOUT
 from models.loading import load_bundle
 from models.report import Content, Report
 from models.runtime import Encoder, Heads, NgramModel, TextModel, read_text
 from models.scorer import Scorer
 from models.taxonomy import Taxonomy
-from training.calibrate import calibrate, choose_threshold, distance_limit, fit_band, probabilities, two_sided
+from training.calibrate import calibrate, distance_limit, fit_band, probabilities
 from training.card import write_card
-from training.corpus import AUTHORED, Corpus, outputs_of
+from training.corpus import AUTHORED, AUXILIARY, Corpus, outputs_of, two_sided
 from training.evaluate import evaluate
 from training.heads import HeadWeights, Whitening, write_heads
+from training.heldout import default_thresholds, held_out
 from training.metadata_model import CAP, fit_metadata
 
 Floats = npt.NDArray[np.float32]
@@ -106,7 +108,7 @@ def fit_bundle(
 
     `whitening` of an earlier fit of the same text model; without it, it is fitted on the training texts.
     """
-    outputs = outputs_of(recipe.taxonomy.learned)
+    outputs = [*outputs_of(recipe.taxonomy.learned), AUXILIARY]
     corpus, rng = recipe.corpus, np.random.default_rng(recipe.seed)
     model = text.open()
     weights = HeadWeights(weights.weights[:, : len(outputs)], weights.bias[: len(outputs)])
@@ -120,7 +122,6 @@ def fit_bundle(
     logits, embeddings, distances = signals(model, heads, [corpus.texts[i] for i in held], "calibrating")
     answers = two_sided(corpus.targets[held], corpus.sources[held])
     calibration = calibrate(outputs, logits, answers)
-    thresholds = _thresholds(recipe.taxonomy.learned, outputs, calibration, logits, answers)
     known = np.isfinite(answers[:, 0])
     band = fit_band(
         logits[known, 0], answers[known, 0], corpus.sources[held[known]], calibration["violation"], recipe.seed
@@ -129,6 +130,10 @@ def fit_bundle(
     fit_metadata(work / "metadata.onnx", logits[asked, 0], corpus, held[asked], recipe.taxonomy, recipe.seed)
     tested = corpus.where("test")
     test_logits, _, _ = signals(model, heads, [corpus.texts[i] for i in tested], "evaluating")
+    asked_for = ["violation", *recipe.taxonomy.learned]
+    kept = held_out(asked_for, calibration, (logits, answers), (test_logits, corpus.targets[tested]), recipe.seed)
+    kept.write(work / HELDOUT)
+    thresholds = default_thresholds(kept, recipe.taxonomy.learned)
     figures = evaluate(corpus, tested, test_logits, calibration, thresholds, recipe.seed, recipe.resamples)
     _write_reference(work, logits, embeddings, calibration, [corpus.texts[i] for i in held], rng)
     fields = {
@@ -160,7 +165,7 @@ def fit_bundle(
     return write_with_golden(fields, files, work, target)
 
 
-PARTS = ("heads.onnx", "metadata.onnx", "reference.json", "reference.npy")
+PARTS = ("heads.onnx", "metadata.onnx", "reference.json", "reference.npy", HELDOUT)
 
 
 def write_with_golden(fields: dict[str, Any], files: dict[str, Path], work: Path, target: Path) -> Bundle:
@@ -177,17 +182,6 @@ def write_with_golden(fields: dict[str, Any], files: dict[str, Path], work: Path
     write_card(work / "card.md", draft.manifest)
     bundles.write(target, {**fields, "golden": golden}, {**files, "card.md": work / "card.md"})
     return load_bundle(target)
-
-
-def _thresholds(
-    learned: Sequence[str], outputs: Sequence[str], calibration: Mapping[str, Platt], logits: Floats, targets: Floats
-) -> dict[str, Threshold]:
-    found = {}
-    for name in learned:
-        k = outputs.index(name)
-        known = np.isfinite(targets[:, k])
-        found[name] = choose_threshold(probabilities(calibration[name], logits[known, k]), targets[known, k])
-    return found
 
 
 def _prevalence(outputs: Sequence[str], targets: Floats) -> dict[str, float]:

@@ -7,9 +7,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from models import Report
+from models.thresholds import ThresholdRequest
 from serving.schemas import ClaimRequest, ClaimToken, DecisionIn, ErrorOut, ReportBatch
 
-_BODIES: tuple[type[BaseModel], ...] = (Report, ReportBatch, ClaimRequest, ClaimToken, DecisionIn)
+_BODIES: tuple[type[BaseModel], ...] = (Report, ReportBatch, ClaimRequest, ClaimToken, DecisionIn, ThresholdRequest)
 _REF = "#/components/schemas/{model}"
 _MEANINGS = {
     400: "The body is not valid JSON.",

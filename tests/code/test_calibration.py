@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 
 from models.calibration import LIMIT, Band, Platt, logit, sigmoid
-from training.calibrate import calibrate, choose_threshold, distance_limit, fit_band, fit_platt, probabilities
+from training.calibrate import calibrate, distance_limit, fit_band, fit_platt, probabilities
 
 FINITE = st.floats(-1e6, 1e6)
 
@@ -141,21 +141,6 @@ def test_unknown_targets_are_left_out() -> None:
     alone = calibrate(["violation"], logits[:200, :1], targets[:200, :1])
     assert found["violation"] == alone["violation"]
     assert found["spam"] == Platt(slope=1, intercept=0)
-
-
-def test_the_threshold_of_highest_f1() -> None:
-    probability = np.linspace(0, 0.99, 100).astype(np.float32)
-    found = choose_threshold(probability, (probability >= 0.6).astype(np.float32))
-    assert found.value == pytest.approx(0.6, abs=0.011)
-    assert found.intent == "maximum f1"
-
-
-def test_too_few_positives_choose_no_threshold() -> None:
-    truth = np.zeros(100, np.float32)
-    truth[:9] = 1
-    found = choose_threshold(np.linspace(1, 0, 100).astype(np.float32), truth)
-    assert found.value == 0.5
-    assert "9 positives are too few" in found.intent
 
 
 def test_the_distance_limit_lets_all_but_one_in_a_hundred_pass() -> None:

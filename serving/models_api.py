@@ -1,0 +1,47 @@
+"""The HTTP API under /v1/models: what the bundles say about themselves, and thresholds as intent."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from models.thresholds import ThresholdAnswer, ThresholdRequest, answer
+from serving.auth import ANALYSTS, SCIENTISTS, Identity
+from serving.bundles import describe, find_bundle, known_bundles, look_up
+from serving.http.access import allow, runtime_of
+from serving.http.bodies import checked, json_body
+from serving.http.documentation import body, errors
+from serving.runtime import Runtime
+from serving.schemas import ModelEntry, ModelList
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+In = Annotated[Runtime, Depends(runtime_of)]
+Scientist = Annotated[Identity, Depends(allow(*SCIENTISTS))]
+Analyst = Annotated[Identity, Depends(allow(*ANALYSTS))]
+Body = Annotated[object, Depends(json_body)]
+Where = Annotated[
+    str, Query(max_length=500, description="Dotted path, such as `statistics.categories.hate.average_precision`.")
+]
+
+
+@router.get("", responses=errors())
+def list_models(runtime: In, _who: Analyst) -> ModelList:
+    """List the bundles at hand, the one in force first."""
+    champion = runtime.scorer.bundle.digest
+    entries = [
+        ModelEntry(**bundle.ref.model_dump(), created=bundle.manifest.created, champion=bundle.digest == champion)
+        for bundle in known_bundles(runtime)
+    ]
+    return ModelList(models=entries)
+
+
+@router.get("/{version}/info", responses=errors(404, 422))
+def model_info(runtime: In, _who: Analyst, version: str, path: Where = "") -> Any:
+    """What a bundle (its version, its digest or `champion`) says about itself: whole, or what is at a path."""
+    return look_up(describe(find_bundle(runtime, version)), path)
+
+
+# Not async, as all calls here: such run on threads, so that what takes long holds up nobody else.
+@router.post("/{version}/thresholds", openapi_extra=body(ThresholdRequest), responses=errors(400, 404, 413, 415, 422))
+def find_threshold(runtime: In, _who: Scientist, version: str, value: Body) -> ThresholdAnswer:
+    """Find the threshold that fulfils an intent, with what it gives on texts that did not choose it."""
+    return answer(find_bundle(runtime, version), checked(ThresholdRequest, value))

@@ -1,0 +1,314 @@
+"""Thresholds as intent: they keep their own bound, hold at another prevalence, and are refused where there is none."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from models.bundle import Bundle
+from models.calibration import Platt
+from models.errors import BundleRefused, InvalidIntent, MissingData, NoThreshold
+from models.heldout import STEPS, HeldOut
+from models.intents import GRAMMAR, LIMITS, TARGETS, Conditions, Constraint, Counts, Intent
+from models.score import ModelRef
+from models.thresholds import ThresholdRequest, answer, choose, measure
+from training import heldout
+from training.evaluate import with_interval
+from training.heldout import default_thresholds, held_out
+
+CONDITIONS = st.builds(Conditions, st.none() | st.floats(0.001, 0.999), st.just(1000.0))
+BOUNDS = st.decimals(0, 1, places=3).map(float)
+CONSTRAINTS = st.builds(Constraint, st.sampled_from(LIMITS), st.sampled_from([">=", "<="]), BOUNDS) | st.builds(
+    Constraint, st.just("reviews_per_day"), st.just("<="), st.integers(0, 1000).map(float)
+)
+INTENTS = st.builds(Intent, st.sampled_from(TARGETS), st.none() | CONSTRAINTS)
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    n = draw(st.integers(30, 120))
+    probability = draw(arrays(np.float64, n, elements=st.integers(0, 40).map(lambda step: step / 40)))
+    truth = np.arange(n) % draw(st.integers(2, 3)) == 0
+    return probability, truth
+
+
+def at(threshold: float, probability: np.ndarray, truth: np.ndarray, conditions: Conditions) -> dict[str, float]:
+    """All metrics of one threshold, counted text by text with their weights."""
+    share = truth.mean()
+    wanted = share if conditions.prevalence is None else conditions.prevalence
+    weight = np.where(truth, wanted / share, (1 - wanted) / (1 - share))
+    flagged = probability >= threshold
+    hits, total = weight[flagged & truth].sum(), weight.sum()
+    return {
+        "precision": hits / weight[flagged].sum(),
+        "recall": hits / weight[truth].sum(),
+        "f1": 2 * hits / (weight[flagged].sum() + weight[truth].sum()),
+        "specificity": weight[~flagged & ~truth].sum() / weight[~truth].sum(),
+        "false_positive_rate": weight[flagged & ~truth].sum() / weight[~truth].sum(),
+        "flagged_share": weight[flagged].sum() / total,
+        "reviews_per_day": 1000 * weight[flagged].sum() / total,
+    }
+
+
+def keeps(constraint: Constraint | None, metrics: dict[str, float]) -> bool:
+    if constraint is None:
+        return True
+    value = metrics[constraint.metric]
+    return value >= constraint.bound - 1e-6 if constraint.operator == ">=" else value <= constraint.bound + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("maximum f1", Intent("f1")),
+        ("maximum recall @ precision >= 0.9", Intent("recall", Constraint("precision", ">=", 0.9))),
+        ("  maximum  precision@recall>=.8 ", Intent("precision", Constraint("recall", ">=", 0.8))),
+        ("maximum recall @ reviews_per_day <= 400", Intent("recall", Constraint("reviews_per_day", "<=", 400))),
+        ("maximum recall @ reviews_per_day <= 0.000001", Intent("recall", Constraint("reviews_per_day", "<=", 1e-6))),
+    ],
+)
+def test_intents_are_read(text: str, intent: Intent) -> None:
+    assert Intent.parse(text) == intent
+
+
+@given(INTENTS)
+def test_an_intent_reads_back_what_it_says(intent: Intent) -> None:
+    assert Intent.parse(str(intent)) == intent
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "minimum recall",
+        "maximum accuracy",
+        "maximum false_positive_rate",
+        "Maximum recall @ precision > 0.9",
+        "maximum recall @ precision >= 90%",
+        "maximum recall @ precision >= 1.5",
+        "maximum recall @ precision >= -1",
+        "maximum recall @ precision >= nan",
+        "maximum recall @ precision >= ٠.٩",
+        "maximum recall @ precision >= 0.9 @ recall >= 0.1",
+    ],
+)
+def test_anything_else_is_answered_with_the_grammar(text: str) -> None:
+    with pytest.raises(InvalidIntent) as refused:
+        Intent.parse(text)
+    assert refused.value.message.endswith(GRAMMAR)
+    assert refused.value.field == "intent"
+
+
+@given(samples(), INTENTS, CONDITIONS)
+def test_the_choice_keeps_its_bound_and_none_that_does_is_better(
+    sample: tuple[np.ndarray, np.ndarray], intent: Intent, conditions: Conditions
+) -> None:
+    every = {float(t): at(float(t), *sample, conditions) for t in np.unique(sample[0])}
+    possible = [metrics[intent.target] for metrics in every.values() if keeps(intent.constraint, metrics)]
+    try:
+        chosen = choose(intent, *sample, conditions)
+    except NoThreshold:
+        assume(not any(abs(m[intent.constraint.metric] - intent.constraint.bound) < 2e-6 for m in every.values()))
+        assert not possible
+        return
+    assert keeps(intent.constraint, every[chosen])
+    assert every[chosen][intent.target] == pytest.approx(max(possible))
+
+
+def test_equally_good_thresholds_yield_to_the_more_useful_one() -> None:
+    probability = np.repeat([0.1, 0.2, 0.3, 0.4], 10)
+    truth = np.repeat([False, False, True, True], 10)
+    assert choose(Intent("recall"), probability, truth) == 0.3  # all three below find every positive too
+    assert choose(Intent("precision"), probability, truth) == 0.3
+    assert choose(Intent("specificity"), probability, truth) == 0.3
+
+
+def test_another_prevalence_by_hand() -> None:
+    """100 positives, 100 negatives; 80 and 10 are flagged. At 2 %: of 1000, 16 of 20 and 98 of 980."""
+    counts = Counts(*(np.array([count]) for count in (80, 10, 100, 100)))
+    found = {name: float(values[0]) for name, values in counts.metrics(Conditions(0.02, 1000)).items()}
+    assert found["recall"] == pytest.approx(0.8)
+    assert found["specificity"] == pytest.approx(0.9)
+    assert found["precision"] == pytest.approx(16 / 114)
+    assert found["f1"] == pytest.approx(2 * 16 / (114 + 20))
+    assert found["flagged_share"] == pytest.approx(0.114)
+    assert found["reviews_per_day"] == pytest.approx(114)
+    as_sampled = counts.metrics(Conditions())
+    assert as_sampled["precision"][0] == pytest.approx(80 / 90)
+    assert np.isnan(as_sampled["reviews_per_day"][0])
+
+
+def scores(positives: int, negatives: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities in whole steps, of positives mostly higher."""
+    rng = np.random.default_rng(seed)
+    probability = np.concatenate([rng.beta(4, 2, positives), rng.beta(2, 6, negatives)])
+    return np.floor(probability * STEPS) / STEPS, np.arange(positives + negatives) < positives
+
+
+def bundle(calibration: tuple[Any, Any], test: tuple[Any, Any]) -> Bundle:
+    """What `answer` needs of a bundle with one output."""
+    parts = {"calibration": calibration, "test": test}
+    held = HeldOut.of(["hate"], {part: (p[:, None], t[:, None].astype(float)) for part, (p, t) in parts.items()})
+    ref = ModelRef(name="m", version="1", bundle="sha256:0")
+    return cast(Bundle, SimpleNamespace(heldout=lambda: held, ref=ref))
+
+
+def ask(made: Bundle, intent: str, **fields: Any) -> Any:
+    return answer(made, ThresholdRequest(**{"intent": intent, "category": "hate", **fields}))
+
+
+def test_the_answer_says_where_its_figures_come_from() -> None:
+    calibration, test = scores(200, 400), scores(300, 2000, 1)
+    found = ask(bundle(calibration, test), "maximum recall @ precision >= 0.6", prevalence=0.1, reports_per_day=500)
+    assert found.calibration.statistics.precision.value >= 0.6
+    assert found.calibration.statistics.precision.interval is None
+    assert (found.calibration.n, found.calibration.positives) == (600, 200)
+    assert (found.test.n, found.test.positives) == (2300, 300)
+    counted = at(found.threshold, *test, Conditions(0.1))
+    for name in ("precision", "recall", "f1", "specificity", "false_positive_rate", "flagged_share"):
+        figure = getattr(found.test.statistics, name)
+        assert figure.value == pytest.approx(counted[name], rel=1e-4)
+        assert figure.interval[0] < figure.value < figure.interval[1]
+    assert found.test.statistics.reviews_per_day.value == pytest.approx(500 * counted["flagged_share"], rel=1e-4)
+    assert "0.3 and 1.35 times on the calibration part" in found.explanation[1]
+    assert "Saerens, Latinne and Decaestecker 2002" in found.explanation[1]
+    assert ask(bundle(calibration, test), "maximum f1").explanation[1].startswith("No prevalence was stated")
+    assert found == ask(bundle(calibration, test), found.intent, prevalence=0.1, reports_per_day=500)
+
+
+def test_the_intervals_are_those_of_a_bootstrap_over_rows() -> None:
+    probability, truth = scores(100, 400)
+    figure = measure(0.5, probability, truth, Conditions(), resamples=2000).statistics.precision
+    rows = with_interval(lambda t, p: float(t[p >= 0.5].mean()), truth.astype(np.float32), probability, 0, 2000)
+    assert figure.value == pytest.approx(rows["value"], abs=1e-4)
+    assert figure.interval == pytest.approx(rows["interval"], abs=0.015)
+
+
+def test_it_warns_where_the_test_part_misses_the_bound() -> None:
+    good, worse = scores(200, 400), scores(50, 2000, 1)
+    missed = ask(bundle(good, worse), "maximum recall @ precision >= 0.8")
+    assert missed.constraint_met_on_test is False
+    assert "misses `precision >= 0.8`: precision is" in missed.warnings[0]
+    near = ask(bundle(good, good), "maximum recall @ recall <= 0.8")
+    assert near.constraint_met_on_test is True
+    assert "The interval of recall on the test part" in near.warnings[0]
+    assert ask(bundle(good, good), "maximum f1").constraint_met_on_test is None
+    assert ask(bundle(good, good), "maximum f1").warnings == []
+
+
+def test_it_warns_where_an_interval_cannot_be_trusted() -> None:
+    probability, truth = np.repeat([0.2, 0.8], 300), np.repeat([False, True], 300)
+    said = ask(bundle((probability, truth), (probability, truth)), "maximum f1").warnings
+    assert len(said) == 2
+    assert "Of the 300 negatives of the test part none are flagged" in said[1]
+    assert "up to 1.00% of such texts are flagged" in said[1]
+    few = ask(bundle((probability, truth), scores(3, 50)), "maximum f1").warnings
+    assert few[0] == "The test part has 3 positives: too few to say anything."
+
+
+def test_a_test_part_without_answers_has_no_figures() -> None:
+    found = ask(bundle(scores(20, 20), scores(0, 0)), "maximum recall @ precision >= 0.5")
+    assert found.test.statistics.precision.value is found.test.statistics.recall.interval is None
+    assert found.constraint_met_on_test is False
+    assert "cannot be checked" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("sample", "intent", "fields", "reason"),
+    [
+        (scores(9, 100), "maximum f1", {}, "9 positives are too few"),
+        (scores(100, 9), "maximum f1", {}, "9 negatives are too few"),
+        (
+            scores(20, 200),
+            "maximum recall @ precision >= 0.99",
+            {"prevalence": 1e-6},
+            r"highest reachable is 0\.\d|1e-",
+        ),
+        (scores(20, 200), "maximum recall @ reviews_per_day <= 1", {"reports_per_day": 1e6}, r"lowest is \d"),
+        (scores(20, 200), "maximum recall @ precision >= 0.5", {"prevalence": 0.0}, "highest reachable is 0"),
+    ],
+)
+def test_what_no_threshold_does_is_refused(
+    sample: tuple[Any, Any], intent: str, fields: dict[str, Any], reason: str
+) -> None:
+    if "highest" in reason and fields["prevalence"]:
+        sample[0][20] = 1.0  # a negative on top
+    with pytest.raises(NoThreshold, match=reason):
+        ask(bundle(sample, sample), intent, **fields)
+
+
+def test_what_is_missing_is_named() -> None:
+    made = bundle(scores(20, 200), scores(20, 200))
+    with pytest.raises(InvalidIntent, match="needs reports_per_day") as refused:
+        ask(made, "maximum recall @ reviews_per_day <= 10")
+    assert refused.value.field == "reports_per_day"
+    with pytest.raises(InvalidIntent, match="the category must be one of hate") as refused:
+        ask(made, "maximum f1", category="weather")
+    assert refused.value.field == "category"
+
+
+@given(arrays(np.float64, 20, elements=st.floats(0, 1)), st.integers(0, STEPS))
+def test_rounding_changes_no_decision(probability: np.ndarray, step: int) -> None:
+    assume(np.abs(probability * STEPS - step).min() > 1e-6)  # a quotient may miss its step by a hair
+    held = HeldOut.of(["hate"], {"test": (probability[:, None], np.ones((20, 1)))})
+    kept, _ = held.sample("test", "hate")
+    assert ((kept >= round(step / STEPS, 5)) == (probability >= step / STEPS)).all()
+
+
+def test_answers_survive_the_file(tmp_path: Path) -> None:
+    probability, truth = np.array([[0.5, 0.123456], [1.0, 0.0]]), np.array([[1, np.nan], [0, 1]])
+    HeldOut.of(["violation", "hate"], {"calibration": (probability, truth)}).write(tmp_path / "heldout.npy")
+    held = HeldOut.read(tmp_path / "heldout.npy", ["violation", "hate", "severity_2"])
+    assert held.outputs == ("violation", "hate")
+    assert [list(column) for column in held.sample("calibration", "violation")] == [[0.5, 1.0], [True, False]]
+    assert [list(column) for column in held.sample("calibration", "hate")] == [[0.0], [True]]
+    assert len(held.sample("test", "hate")[0]) == 0
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    for number, content in enumerate((np.zeros(3), np.zeros(3, [("part", "u1")]), np.array(["a"], object))):
+        np.save(tmp_path / f"{number}.npy", content)
+        with pytest.raises(BundleRefused):
+            HeldOut.read(tmp_path / f"{number}.npy", ["violation"])
+
+
+def test_what_the_bundle_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heldout, "MOST", 50)
+    logits = np.linspace(-3, 3, 120, dtype=np.float32)[:, None].repeat(3, axis=1)
+    targets = np.full((120, 4), np.nan, np.float32)
+    targets[:100, 0], targets[:30, 1] = np.arange(100) % 2, 0
+    calibration = {name: Platt(slope=1, intercept=0) for name in ("violation", "hate", "severity_2")}
+    held = held_out(["violation", "hate"], calibration, (logits[:40], targets[:40]), (logits, targets), 0)
+    assert held.outputs == ("violation", "hate")
+    assert len(held.sample("calibration", "violation")[0]) == 40
+    assert len(held.sample("test", "violation")[0]) == 50
+    assert len(held.sample("calibration", "hate")[0]) == 30
+
+
+def test_the_threshold_of_highest_f1() -> None:
+    probability = np.linspace(0, 0.99, 100)
+    truth = np.column_stack([probability >= 0.6, np.arange(100) < 9]).astype(float)
+    held = HeldOut.of(["spam", "hate"], {"calibration": (probability[:, None].repeat(2, axis=1), truth)})
+    found = default_thresholds(held, ["spam", "hate"])
+    assert found["spam"].value == pytest.approx(0.6, abs=0.011)
+    assert found["spam"].intent == "maximum f1"
+    assert found["hate"].value == 0.5
+    assert "9 positives are too few" in found["hate"].intent
+
+
+def test_a_trained_bundle_answers_as_it_was_evaluated(loaded: Bundle) -> None:
+    for name, threshold in loaded.manifest.thresholds.items():
+        if threshold.intent == "maximum f1":
+            found = ask(loaded, threshold.intent, category=name)
+            assert found.threshold == threshold.value
+            figures = loaded.manifest.evaluation["categories"][name]
+            assert (found.test.n, found.test.positives) == (figures["n"], figures["positives"])
+            assert found.test.statistics.recall.value == pytest.approx(figures["recall"]["value"], abs=1e-4)
+    with pytest.raises(MissingData, match="keeps no held-out answers"):
+        files = {name: digest for name, digest in loaded.manifest.files.items() if name != "heldout.npy"}
+        Bundle(loaded.path, loaded.manifest.model_copy(update={"files": files}), loaded.digest).heldout()
