@@ -13,7 +13,7 @@ import numpy.typing as npt
 from models.prepare import prepare
 from models.report import MAX_TEXT
 from training.clusters import near_duplicates
-from training.labels import MAPPINGS, UNKNOWN, Labels
+from training.labels import GRADED, MAPPINGS, UNKNOWN, Labels
 from training.sources import Source
 
 Split = Literal["train", "calibrate", "test", "dropped"]
@@ -108,14 +108,38 @@ def targets(labels: Labels, outputs: Sequence[str], *, complete: bool = False) -
     return [known.get(name, float("nan")) for name in outputs]
 
 
+def two_sided(
+    targets: npt.NDArray[np.float32], sources: npt.NDArray[np.str_]
+) -> npt.NDArray[np.float32]:
+    """The targets without those of a source that answers an output with yes alone, or with no alone.
+
+    Such a source would calibrate its own style: where every text is a violation, the style would be the violation.
+    """
+    kept = targets.copy()
+    for source in np.unique(sources):
+        rows = sources == source
+        answers = targets[rows]
+        one_sided = ~((answers == 0).any(axis=0) & (answers == 1).any(axis=0))
+        kept[np.ix_(rows, one_sided)] = np.nan
+    return kept
+
+
+def training_targets(corpus: Corpus) -> npt.NDArray[np.float32]:
+    """The corpus's targets, but P(violation) learns only from sources that answer it both ways."""
+    kept = corpus.targets.copy()
+    kept[:, :1] = two_sided(corpus.targets[:, :1], corpus.sources)
+    return kept
+
+
 def build(examples: list[Example], outputs: list[str], *, progress: bool = False) -> Corpus:
     """Prepare, cluster and split."""
     texts = [prepare(example.text).text for example in examples]
     clusters = np.array(near_duplicates(texts, progress=progress), dtype=np.int64)
-    rows = [targets(example.labels, outputs, complete=example.source == AUTHORED) for example in examples]
-    return Corpus(
-        examples, texts, outputs, np.array(rows, dtype=np.float32), clusters, split(examples, texts, clusters)
-    )
+    rows = np.array([targets(e.labels, outputs, complete=e.source == AUTHORED) for e in examples], dtype=np.float32)
+    # What a mapping says of severity by the type of a label is a guess; severity learns from what people graded.
+    guessed = np.array([e.source in MAPPINGS and e.source not in GRADED for e in examples])
+    rows[np.ix_(guessed, [outputs.index(name) for name in SEVERITIES])] = np.nan
+    return Corpus(examples, texts, outputs, rows, clusters, split(examples, texts, clusters))
 
 
 def split(examples: Sequence[Example], texts: Sequence[str], clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from training.batches import Batch, Schedule, Windows, cap_sources, epoch_batches, pack
-from training.corpus import Corpus
+from training.corpus import Corpus, training_targets
 from training.heads import HeadWeights
 
 CHECKPOINT_EVERY = 200  # steps
@@ -85,7 +85,7 @@ class Trainer:
     ) -> None:
         torch.manual_seed(seed)
         self.corpus, self.schedule, self.seed = corpus, schedule, seed
-        self.targets = corpus.targets
+        self.targets = training_targets(corpus)
         self.checkpoint = folder / "checkpoint.pt"
         self.model = Encoder(base, len(corpus.outputs))
         if weights is not None:

@@ -215,3 +215,6 @@ MAPPINGS: Mapping[str, Callable[[Raw], Labels]] = {
     "surge_toxicity": _surge,
     "toxigen_demonstrations": _toxigen,
 }
+
+# Public sources in which people graded how bad a text is, or whose raters' share or count stands for it.
+GRADED = frozenset({"davidson_hate_offensive", "ethos", "openai_teen_safety_synthetic", "pyrit_harm_scores"})

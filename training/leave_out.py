@@ -12,8 +12,7 @@ from sklearn.metrics import roc_auc_score
 from tokenizers import Tokenizer
 
 from training.batches import Windows, cap_sources, pack
-from training.calibrate import two_sided
-from training.corpus import AUTHORED, Corpus
+from training.corpus import AUTHORED, Corpus, two_sided
 from training.encoder import Encoder
 from training.evaluate import question
 from training.heads import fit_heads
