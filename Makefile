@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bento lock clean
+.PHONY: help up test check evaluate bento lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,9 @@ check: $(VENV)/.test  ## Formatting, lint, types, imports, dependencies
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+
+evaluate: $(VENV)/.test  ## Measure the shipped bundle again, on the data folder FRONTLINE_DATA
+	$(BIN)/frontline evaluate --leave-one-source-out
 
 bento: $(VENV)/.serve  ## Build a bento that serves without this checkout
 	$(BIN)/bentoml build

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from models.bundle import Bundle
+from models.bundle import DEFAULT, Bundle
 from models.loading import load_bundle
 from serving import champion as champions
 from serving.settings import Settings
 from serving.store import Store, migrate
 from training.behaviour.cli import behaviour
 from training.benchmarks.cli import benchmark
+from training.data import app as data_app
 
 
 def _absent(path: Path) -> Path:
@@ -33,8 +34,9 @@ Base = Annotated[str | None, typer.Option(help="Base encoder: a folder or hub na
 
 def register(app: typer.Typer) -> None:
     """Add the training commands to the CLI."""
-    for command in (train, retrain, promote, audit, behaviour, benchmark):
+    for command in (train, evaluate, retrain, promote, audit, behaviour, benchmark):
         app.command()(command)
+    app.add_typer(data_app, name="data")
 
 
 def train(
@@ -45,8 +47,8 @@ def train(
     seed: Seed = 7,
     without: Annotated[list[str] | None, typer.Option(help="Leave out a public source; repeatable.")] = None,
     base: Base = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes of fine-tuning.")] = 2,
-    per_source: Annotated[int, typer.Option(min=1, help="Texts that one source gives to a pass at most.")] = 1200,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of fine-tuning.")] = 4,
+    per_source: Annotated[int, typer.Option(min=1, help="Texts that most sources give to a pass at most.")] = 1000,
 ) -> None:
     """Train a bundle: fine-tune, calibrate, export, evaluate, log to MLflow. An interrupted run resumes."""
     from training import tracking
@@ -72,6 +74,34 @@ def train(
     typer.echo(
         f"{bundle.digest}\n{out / 'card.md'} says how good it is; `frontline promote {out}` puts it into service."
     )
+
+
+def evaluate(
+    data: Data = None,
+    bundle: Annotated[Path, typer.Option(help="Bundle to measure.")] = DEFAULT,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures and plots.")] = Path("evaluation"),
+    leave_one_source_out: Annotated[
+        bool, typer.Option(help="Also: how heads fitted without a source do on it, on the frozen base encoder.")
+    ] = False,
+    seed: Seed = 7,
+    base: Base = None,
+) -> None:
+    """Measure a bundle again on the held-out texts, and compare with what it says about itself."""
+    from rich.console import Console
+
+    from training import reproduce
+
+    if data is None:
+        raise typer.BadParameter("name the folder of the public sources", param_hint="--data")
+    loaded = load_bundle(bundle)
+    corpus = reproduce.corpus_of(loaded, data)
+    figures = reproduce.measure(loaded, corpus, seed)
+    left_out = reproduce.without_each_source(corpus, base, seed) if leave_one_source_out else []
+    reproduce.write(loaded, figures, left_out, out)
+    if left_out:
+        Console().print(reproduce.table_of(left_out))
+    gap, names = reproduce.difference(loaded.manifest.evaluation, figures)
+    typer.echo(f"{names} figures compared with the bundle's own: they differ by at most {gap:.4f}. See {out}.")
 
 
 def retrain(

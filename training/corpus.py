@@ -138,7 +138,8 @@ def build(examples: list[Example], outputs: list[str], *, progress: bool = False
     rows = np.array([targets(e.labels, outputs, complete=e.source == AUTHORED) for e in examples], dtype=np.float32)
     # What a mapping says of severity by the type of a label is a guess; severity learns from what people graded.
     guessed = np.array([e.source in MAPPINGS and e.source not in GRADED for e in examples])
-    rows[np.ix_(guessed, [outputs.index(name) for name in SEVERITIES])] = np.nan
+    severities = np.array([name in SEVERITIES for name in outputs])
+    rows[np.ix_(guessed, severities)] = np.nan
     return Corpus(examples, texts, outputs, rows, clusters, split(examples, texts, clusters))
 
 

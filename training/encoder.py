@@ -19,6 +19,7 @@ from training.corpus import Corpus, training_targets
 from training.heads import HeadWeights
 
 CHECKPOINT_EVERY = 200  # steps
+VIOLATION_WEIGHT = 2.0  # of the other outputs' weight in the loss
 
 
 class Encoder(nn.Module):
@@ -67,14 +68,15 @@ def base_folder(base: str | None) -> str:
 
 
 def masked_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Binary cross-entropy over the known targets: first the mean in each text, then over the texts.
+    """Binary cross-entropy summed over the known targets of a text, the first (P(violation)) twice, mean over texts.
 
-    So a text about which everything is known does not outweigh one that answers a single question.
+    A sum and not a mean: a text of which everything is known teaches more than one that answers a single question,
+    and the many easy negatives of it add next to nothing.
     """
-    known = torch.isfinite(targets)
+    known = torch.isfinite(targets).to(logits.dtype)
+    known[:, 0] *= VIOLATION_WEIGHT
     loss = nn.functional.binary_cross_entropy_with_logits(logits, torch.nan_to_num(targets), reduction="none")
-    per_text = (loss * known).sum(1) / known.sum(1).clamp(min=1)
-    return per_text.mean()
+    return (loss * known).sum(1).mean()
 
 
 class Trainer:

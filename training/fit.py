@@ -16,15 +16,17 @@ import numpy.typing as npt
 from rich.progress import track
 
 from models import bundle as bundles
-from models.bundle import Bundle, Golden
+from models.bundle import Bundle, Golden, Threshold
 from models.calibration import Platt
 from models.heldout import FILE as HELDOUT
+from models.intents import Intent
 from models.loading import load_bundle
 from models.report import Content, Report
 from models.runtime import Encoder, Heads, NgramModel, TextModel, read_text
 from models.scorer import Scorer
 from models.taxonomy import Taxonomy
-from training.calibrate import calibrate, distance_limit, fit_band, probabilities
+from models.thresholds import choose
+from training.calibrate import calibrate, distance_limit, fit_band, fit_platt, probabilities
 from training.card import write_card
 from training.corpus import AUTHORED, AUXILIARY, Corpus, outputs_of, two_sided
 from training.evaluate import evaluate
@@ -108,49 +110,77 @@ def fit_bundle(
 
     `whitening` of an earlier fit of the same text model; without it, it is fitted on the training texts.
     """
-    outputs = [*outputs_of(recipe.taxonomy.learned), AUXILIARY]
-    corpus, rng = recipe.corpus, np.random.default_rng(recipe.seed)
+    corpus, rng, learned = recipe.corpus, np.random.default_rng(recipe.seed), recipe.taxonomy.learned
+    outputs = [*outputs_of(learned), AUXILIARY]
     model = text.open()
     weights = HeadWeights(weights.weights[:, : len(outputs)], weights.bias[: len(outputs)])
-    if whitening is None:
-        sample = rng.permutation(corpus.where("train"))[:WHITENING]
-        trained = embed_all(model, [corpus.texts[i] for i in sample], "embedding training texts")
-        whitening = Whitening.fit(np.concatenate(trained))
-    write_heads(work / "heads.onnx", weights, whitening)
+    write_heads(work / "heads.onnx", weights, whitening or _whitening(corpus, model, rng))
     heads = Heads(work / "heads.onnx")
     held = _capped(corpus, corpus.where("calibrate"), recipe.per_source, rng)
     logits, embeddings, distances = signals(model, heads, [corpus.texts[i] for i in held], "calibrating")
     answers = two_sided(corpus.targets[held], corpus.sources[held])
     calibration = calibrate(outputs, logits, answers)
-    known = np.isfinite(answers[:, 0])
-    band = fit_band(
-        logits[known, 0], answers[known, 0], corpus.sources[held[known]], calibration["violation"], recipe.seed
-    )
-    asked = np.isfinite(corpus.targets[held, 0])
+    known, asked = np.isfinite(answers[:, 0]), np.isfinite(corpus.targets[held, 0])
+    platt, groups = calibration["violation"], corpus.sources[held[known]]
+    band = fit_band(logits[known, 0], answers[known, 0], groups, platt, recipe.seed)
     fit_metadata(work / "metadata.onnx", logits[asked, 0], corpus, held[asked], recipe.taxonomy, recipe.seed)
     tested = corpus.where("test")
     test_logits, _, _ = signals(model, heads, [corpus.texts[i] for i in tested], "evaluating")
-    asked_for = ["violation", *recipe.taxonomy.learned]
-    kept = held_out(asked_for, calibration, (logits, answers), (test_logits, corpus.targets[tested]), recipe.seed)
+    test = (test_logits, corpus.targets[tested])
+    kept = held_out(["violation", *learned], calibration, (logits, answers), test, recipe.seed)
     kept.write(work / HELDOUT)
-    thresholds = default_thresholds(kept, recipe.taxonomy.learned)
+    thresholds = default_thresholds(kept, learned)
     figures = evaluate(corpus, tested, test_logits, calibration, thresholds, recipe.seed, recipe.resamples)
+    calibration[AUXILIARY], thresholds[AUXILIARY] = _auxiliary(corpus, model, heads, calibration[AUXILIARY])
     _write_reference(work, logits, embeddings, calibration, [corpus.texts[i] for i in held], rng)
-    fields = {
-        "name": recipe.name,
-        "version": datetime.now(UTC).strftime("%Y.%m.%d.%H%M%S"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "text_model": text.kind,
-        "languages": ["en"],
+    fitted = {
         "outputs": outputs,
         "calibration": calibration,
         "band": band,
         "thresholds": thresholds,
         "prevalence": _prevalence(outputs, answers),
         "max_distance": distance_limit(distances),
+        "evaluation": figures,
+    }
+    files = {**text.files, **{name: work / name for name in PARTS}, "taxonomy.yaml": recipe.taxonomy_file}
+    return write_with_golden(_fields(recipe, text) | fitted, files, work, target)
+
+
+def _whitening(corpus: Corpus, model: TextModel, rng: np.random.Generator) -> Whitening:
+    sample = rng.permutation(corpus.where("train"))[:WHITENING]
+    trained = embed_all(model, [corpus.texts[i] for i in sample], "embedding training texts")
+    return Whitening.fit(np.concatenate(trained))
+
+
+def _auxiliary(corpus: Corpus, model: TextModel, heads: Heads, as_is: Platt) -> tuple[Platt, Threshold]:
+    """Calibration and threshold of the auxiliary output, on every calibration text that it was asked of.
+
+    No score shows it; `frontline benchmark edos` reads it.
+    """
+    k = corpus.outputs.index(AUXILIARY)
+    rows = corpus.where("calibrate")
+    rows = rows[np.isfinite(corpus.targets[rows, k])]
+    if len(np.unique(corpus.targets[rows, k])) < 2:
+        return as_is, Threshold(value=0.5, intent="0.5: no text was asked about it")
+    logits, _, _ = signals(model, heads, [corpus.texts[i] for i in rows], f"calibrating {AUXILIARY}")
+    truth = corpus.targets[rows, k]
+    platt = fit_platt(logits[:, k], truth)
+    intent = Intent("f1")
+    found = choose(intent, probabilities(platt, logits[:, k]).astype(np.float64), truth)
+    return platt, Threshold(value=found, intent=str(intent))
+
+
+def _fields(recipe: Recipe, text: Text) -> dict[str, Any]:
+    """What the manifest says that was not measured."""
+    now = datetime.now(UTC)
+    return {
+        "name": recipe.name,
+        "version": now.strftime("%Y.%m.%d.%H%M%S"),
+        "created": now.isoformat(timespec="seconds"),
+        "text_model": text.kind,
+        "languages": ["en"],
         "metadata_cap": CAP,
         "simulated": ["metadata.onnx"],
-        "evaluation": figures,
         "training_data": recipe.training_data,
         "environment": {
             "python": platform.python_version(),
@@ -160,9 +190,6 @@ def fit_bundle(
         "golden": [],
         "golden_tolerance": GOLDEN_TOLERANCE,
     }
-    files = {**text.files, **{name: work / name for name in PARTS}}
-    files["taxonomy.yaml"] = recipe.taxonomy_file
-    return write_with_golden(fields, files, work, target)
 
 
 PARTS = ("heads.onnx", "metadata.onnx", "reference.json", "reference.npy", HELDOUT)

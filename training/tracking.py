@@ -53,7 +53,7 @@ class Logged:
         mlflow.log_metrics(flatten(bundle.manifest.evaluation))
         mlflow.log_dict({"training_data": bundle.manifest.training_data}, "training_data.json")
         with tempfile.TemporaryDirectory() as folder:
-            for picture in plots.evaluation(bundle, Path(folder)):
+            for picture in plots.evaluation(bundle.manifest.evaluation, Path(folder)):
                 mlflow.log_artifact(str(picture), "plots")
         mlflow.log_artifacts(str(bundle.path), "bundle")
         model = mlflow.pyfunc.log_model(
