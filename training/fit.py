@@ -26,6 +26,7 @@ from models.runtime import Encoder, Heads, NgramModel, TextModel, read_text
 from models.scorer import Scorer
 from models.taxonomy import Taxonomy
 from models.thresholds import choose
+from training import plots
 from training.calibrate import calibrate, distance_limit, fit_band, fit_platt, probabilities
 from training.card import write_card
 from training.corpus import AUTHORED, AUXILIARY, Corpus, outputs_of, two_sided
@@ -207,7 +208,9 @@ def write_with_golden(fields: dict[str, Any], files: dict[str, Path], work: Path
         severity = score.severity.expected if score.severity else None
         golden.append(Golden(text=line, violation=score.violation.probability, expected_severity=severity))
     write_card(work / "card.md", draft.manifest)
-    bundles.write(target, {**fields, "golden": golden}, {**files, "card.md": work / "card.md"})
+    plots.calibration(draft.manifest.evaluation["authored"], work / "calibration.png")
+    told = {name: work / name for name in ("card.md", "calibration.png")}
+    bundles.write(target, {**fields, "golden": golden}, {**files, **told})
     return load_bundle(target)
 
 

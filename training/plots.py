@@ -15,10 +15,10 @@ def evaluation(figures: Mapping[str, Any], folder: Path) -> list[Path]:
     by_source = {f"{name}: {row['output']}": row for name, row in figures["sources"].items() if row["output"]}
     rows = {"categories": figures["categories"], "authored": figures["authored"]["categories"], "sources": by_source}
     plotted = [_intervals(kind, found, folder / f"{kind}.png") for kind, found in rows.items()]
-    return [*plotted, _calibration(figures["authored"], folder / "calibration.png")]
+    return [*plotted, calibration(figures["authored"], folder / "calibration.png")]
 
 
-def _calibration(figures: Mapping[str, Any], path: Path) -> Path:
+def calibration(figures: Mapping[str, Any], path: Path) -> Path:
     """Reliability curves on the authored test texts, a small picture each, the diagonal being perfect."""
     rows = {"violation": figures["violation"], **figures["categories"]}
     columns = 4

@@ -15,6 +15,7 @@ from models.errors import BundleRefused
 from models.loading import load_bundle
 
 FILES = [
+    "calibration.png",
     "card.md",
     "heads.onnx",
     "heldout.npy",
