@@ -87,11 +87,16 @@ def _normalise(cluster: str) -> str:
             continue
         elif kind == "Mn" and latin:
             continue  # stacked marks on a Latin letter
-        elif kind == "So" or "\U0001f000" <= character <= "\U0001faff":
+        elif is_named(character):
             kept.append(_emoji_name(character))
         else:
             kept.append(character)
     return "".join(kept)
+
+
+def is_named(character: str) -> bool:
+    """Whether preparation writes a character's name for it: emoji and other symbols."""
+    return unicodedata.category(character) == "So" or "\U0001f000" <= character <= "\U0001faff"
 
 
 def _emoji_name(character: str) -> str:

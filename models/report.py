@@ -15,6 +15,7 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")]
 
 
 def _not_ancient(value: datetime) -> datetime:
@@ -58,7 +59,7 @@ class Content(_Part):
     id: Id | None = None
     text: Text | None = None
     kind: Name | None = None
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] | None = None
+    language: Language | None = None
     created_at: Time | None = None
     url: Annotated[str, Field(max_length=4096)] | None = None
     context: Annotated[list[Turn], Field(max_length=50)] = []

@@ -1,5 +1,6 @@
 """The ONNX runtime: prepared text in, embeddings of its windows and the heads' raw outputs out."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from tokenizers import Tokenizer
 from models.ngrams import hashed_ngrams
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 WINDOW = 128  # tokens of one run, the two special ones included
 OVERLAP = 16  # tokens that neighbouring windows share
 MAX_WINDOWS = 8  # a longer text is cut, with a warning
@@ -45,6 +47,10 @@ class TextModel(Protocol):
         """Return the embeddings [windows, dimensions] of a prepared text, and whether it was cut."""
         ...
 
+    def passage(self, text: str, window: int) -> tuple[int, int]:
+        """The characters [start, end) of a prepared text that one of its windows reads."""
+        ...
+
 
 class Encoder:
     """A transformer: WordPiece tokens, one window a run and never padded.
@@ -70,6 +76,17 @@ class Encoder:
             rows.append(self._session.run(["sentence_embedding"], {"input_ids": ids})[0])
         return np.concatenate(rows), cut
 
+    def passage(self, text: str, window: int) -> tuple[int, int]:
+        """See TextModel. A word that the window cuts is left out, unless that leaves nothing."""
+        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        spans, _ = windows(len(offsets))
+        if len(spans) == 1:
+            return 0, len(text)
+        first, last = spans[window]
+        start, end = offsets[first][0], offsets[last - 1][1]
+        whole = [m for m in re.finditer(r"\S+", text) if start <= m.start() and m.end() <= end]
+        return (whole[0].start(), whole[-1].end()) if whole else (start, end)
+
 
 class NgramModel:
     """The fast text model: hashed n-grams summed over a projection table."""
@@ -83,15 +100,35 @@ class NgramModel:
         row: Floats = self._session.run(["sentence_embedding"], {"ids": ids})[0]
         return row, cut
 
+    def passage(self, text: str, window: int) -> tuple[int, int]:
+        """See TextModel; the one window reads everything."""
+        return 0, len(text)
+
+    def parts(self, text: str) -> Floats | None:
+        """What each id of the text adds to the embedding, [ids, dimensions]: the embedding is the sum of its parts.
+
+        None where the graph shows no single rows, as in older bundles.
+        """
+        if "rows" not in {output.name for output in self._session.get_outputs()}:
+            return None
+        rows, embedding = self._session.run(["rows", "sentence_embedding"], {"ids": hashed_ngrams(text)[0]})
+        length = float(np.linalg.norm(rows.sum(axis=0)))  # the graph scales the sum, to unit length
+        parts: Floats = rows * (float(np.linalg.norm(embedding)) / length if length else 0.0)
+        return parts
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What the text alone says: raw outputs [outputs], mean embedding [dimensions], distance from training texts."""
+    """What the text alone says: raw outputs [outputs], mean embedding [dimensions], distance from training texts.
+
+    `loudest` [outputs] is the window in which each output is highest.
+    """
 
     logits: Floats
     embedding: Floats
     distance: float
     cut: bool
+    loudest: Indices
 
 
 class Heads:
@@ -105,9 +142,17 @@ class Heads:
         logits, distance = self._session.run(["logits", "distance"], {"embedding": embeddings})
         return logits, distance
 
+    def layer(self) -> tuple[Floats, Floats]:
+        """Weights [dimensions, outputs] and bias [outputs] of the output layer, from its answers to unit vectors."""
+        size = self._session.get_inputs()[0].shape[1]
+        logits, _ = self.run(np.vstack([np.zeros((1, size)), np.eye(size)]).astype(np.float32))
+        return logits[1:] - logits[0], logits[0]
+
 
 def read_text(model: TextModel, heads: Heads, text: str) -> Signal:
     """Score a prepared text; of several windows the highest output counts, as one bad passage makes a text bad."""
     embeddings, cut = model.embed(text)
     logits, distance = heads.run(embeddings)
-    return Signal(logits.max(axis=0), embeddings.mean(axis=0), float(distance.min()), cut)
+    return Signal(
+        logits.max(axis=0), embeddings.mean(axis=0), float(distance.min()), cut, logits.argmax(axis=0).astype(np.int64)
+    )

@@ -5,14 +5,14 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from models import explain, priority, severity
+from models import explain, language, priority, severity
 from models.bundle import Bundle
 from models.calibration import sigmoid
 from models.metadata import MetadataModel, featurise
 from models.prepare import Prepared, prepare
 from models.report import Content, Report
 from models.runtime import Floats, Signal, read_text
-from models.score import CategoryScore, Hints, ModelRef, Priority, Score, SeverityScore, Violation
+from models.score import CategoryScore, Hints, Priority, Score, SeverityScore, Violation
 from models.taxonomy import Category
 
 
@@ -25,9 +25,10 @@ class Scorer:
     def __init__(self, bundle: Bundle, *, metadata: bool = True) -> None:
         self.bundle = bundle
         manifest = bundle.manifest
-        self._model = ModelRef(name=bundle.name, version=bundle.version, bundle=bundle.digest)
+        self._model = bundle.ref
         self._text = bundle.text_model()
         self._heads = bundle.heads()
+        language.warm()
         cap = manifest.metadata_cap if metadata else 0.0
         self._metadata = MetadataModel(bundle.path / "metadata.onnx", cap)
         self._output = {name: i for i, name in enumerate(manifest.outputs)}
@@ -74,14 +75,22 @@ class Scorer:
     def _read(self, content: Content, prepared: Prepared) -> tuple[Signal | None, list[str]]:
         if not prepared.text:
             return None, ["no_text"]
-        language = re.split("[-_]", content.language or self.bundle.manifest.languages[0])[0].lower()
-        if language not in self.bundle.manifest.languages:
+        if not self._reads(content, prepared):
             return None, ["language_unsupported"]
         signal = read_text(self._text, self._heads, prepared.text)
         doubts = ["truncated"] if signal.cut else []
         if signal.distance > self.bundle.manifest.max_distance:
             doubts.append("out_of_distribution")
         return signal, doubts
+
+    def _reads(self, content: Content, prepared: Prepared) -> bool:
+        """Whether the text is in a language of the bundle. Another one is believed where stated; English is checked,
+        as platforms state it for everything."""
+        languages = self.bundle.manifest.languages
+        stated = re.split("[-_]", content.language or languages[0])[0].lower()
+        if stated not in languages:
+            return False
+        return languages != ["en"] or not language.is_foreign(content.text or "", prepared)
 
     def _log_odds(self, signal: Signal, output: str) -> float:
         return self.bundle.manifest.calibration[output].log_odds(float(signal.logits[self._output[output]]))
@@ -139,10 +148,11 @@ class Scorer:
     ) -> Hints:
         if signal is None:
             return Hints(spans=[], reasons=[])
-        category = max((s for s in categories if s.probability is not None), key=lambda s: s.probability or 0).category
-        spans = explain.spans(
-            prepared, category, lambda text: self._log_odds(read_text(self._text, self._heads, text), category)
-        )
+        scored = [s for s in categories if s.probability is not None]
+        wanted = [s.category for s in scored if s is scored[0] or (s.flagged and s.source == "model")]
+        calibration = self.bundle.manifest.calibration
+        outputs = [explain.Output(key, self._output[key], calibration[key].slope) for key in wanted]
+        spans = explain.spans(prepared, signal, outputs, self._text, self._heads) if outputs else []
         reasons = self._metadata.reasons(report, self._log_odds(signal, "violation"), features)
         return Hints(spans=spans, reasons=reasons)
 

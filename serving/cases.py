@@ -22,7 +22,9 @@ def read_case(store: Store, case_id: str, who: Identity, now: datetime) -> CaseO
     """A case as this caller may see it. Raises NotFound. A specialist's look at a specialist case is logged."""
     with store.read() as connection:
         row = get(connection, case_id)
-        score = None if row.blind and who.role != "intake" else leading_score(connection, row)
+        blind = row.blind and who.role != "intake"
+        # A case whose decision was imported has no report, and so no score.
+        score = leading_score(connection, row) if not blind and count_reports(connection, case_id) else None
         case = view(connection, row, score, with_content=may_see(row, who))
     if row.lane == "specialist" and who.is_specialist:
         with store.write() as connection:

@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -11,12 +11,13 @@ from serving.auth import Identity
 from serving.cases import read_decisions
 from serving.errors import ClaimLapsed, ContentChanged, DecisionConflict, InvalidRequest
 from serving.queue import NO_CLAIM, checked
-from serving.schemas import Decision, DecisionFeed, DecisionIn
+from serving.schemas import Decision, DecisionFeed, DecisionIn, Outcome
 from serving.store import Store
 from serving.store.events import record
 from serving.store.tables import cases, decisions, events
 
 LOCK = 7_305_002
+IMPORTED = "import"  # the role of decisions that were made elsewhere
 STATUS_AFTER = {"violation": "decided", "no_violation": "decided", "cannot_decide": "open", "escalate": "escalated"}
 
 
@@ -48,13 +49,29 @@ def decide(store: Store, taxonomy: Taxonomy, who: Identity, given: DecisionIn, n
 
 
 def feed(store: Store, after: int, limit: int) -> DecisionFeed:
-    """The decisions after a cursor, in order."""
+    """The decisions after a cursor, in order, without the imported ones: those were acted on long ago."""
     with store.read() as connection:
-        found = read_decisions(connection, decisions.c.seq > after, limit)
+        found = read_decisions(connection, (decisions.c.seq > after) & (decisions.c.role != IMPORTED), limit)
     return DecisionFeed(decisions=found, next=found[-1].seq if found else after)
 
 
-def check(given: DecisionIn, taxonomy: Taxonomy) -> None:
+class Verdict(Protocol):
+    """What was concluded, whoever concluded it."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether there is a violation."""
+
+    @property
+    def categories(self) -> list[str]:
+        """Of which categories."""
+
+    @property
+    def severity(self) -> int | None:
+        """How severe, 0 to 4."""
+
+
+def check(given: Verdict, taxonomy: Taxonomy) -> None:
     """Whether outcome, categories and severity fit together and the taxonomy. Raises InvalidRequest."""
     for category in given.categories:
         if category not in taxonomy.keys:

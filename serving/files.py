@@ -15,6 +15,7 @@ from serving.intake import Rejected, score_all
 from serving.schemas import ErrorDetail, ItemError
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
+FIELD = 10**7  # characters of a cell at most: Python's own limit is below that of a text, which has an error of its own
 
 
 def score_rows(scorer: Scorer, rows: Iterator[object]) -> Iterator[str]:
@@ -33,12 +34,24 @@ def score_rows(scorer: Scorer, rows: Iterator[object]) -> Iterator[str]:
 
 
 def read_rows(path: Path) -> Iterator[object]:
-    """The rows of a file by its suffix, as report objects. Raises MissingData if it cannot be read."""
+    """The rows of a file as report objects. Raises MissingData if it cannot be read."""
+    for record in read_records(path):
+        yield _unflatten(record) if is_table(path) and isinstance(record, dict) else record
+
+
+def is_table(path: Path) -> bool:
+    """Whether all rows of a file have the same columns."""
+    return path.suffix not in JSON_LINES
+
+
+def read_records(path: Path) -> Iterator[object]:
+    """The rows of a file by its suffix, as they are. Raises MissingData if it cannot be read."""
     if not path.is_file():
         raise MissingData(f"there is no file {path}")
     if path.suffix == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from (_unflatten(row) for row in csv.DictReader(file))
+        csv.field_size_limit(FIELD)
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            yield from csv.DictReader(file)
     elif path.suffix == ".parquet":
         yield from _parquet(path)
     elif path.suffix in JSON_LINES:
@@ -63,8 +76,11 @@ def _parquet(path: Path) -> Iterator[object]:
         from pyarrow import parquet
     except ImportError:
         raise MissingData("reading Parquet needs pyarrow: pip install 'frontline[parquet]'") from None
-    for batch in parquet.ParquetFile(path).iter_batches(batch_size=1024):
-        yield from (_unflatten(row) for row in batch.to_pylist())
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches(batch_size=1024):
+            yield from batch.to_pylist()
+    except (OSError, ValueError):
+        raise MissingData(f"{path.name} is no Parquet file, or a damaged one") from None
 
 
 def _unflatten(row: Mapping[str | None, Any]) -> dict[str, Any]:

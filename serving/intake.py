@@ -119,7 +119,7 @@ def _open_case(connection: Connection, item: _Scored, now: datetime, blind_share
             id=case_id,
             content_id=content.id,
             kind=content.kind,
-            language=_language(content),
+            language=primary_language(content.language),
             status="open",
             content_version=1,
             blind=_blind(case_id, blind_share) and item.score.priority.lane != "specialist",
@@ -189,7 +189,6 @@ def _level(score: Score) -> int:
 
 
 def _insert_content(connection: Connection, case_id: str, version: int, content: Content, now: datetime) -> None:
-    prepared = prepare(content.text or "").text
     body = content.model_dump(mode="json")
     connection.execute(
         insert(contents),
@@ -200,7 +199,7 @@ def _insert_content(connection: Connection, case_id: str, version: int, content:
             "url": content.url,
             "context": body["context"],
             "attachments": body["attachments"],
-            "prepared_hash": hashlib.sha256(prepared.encode("utf-8")).hexdigest() if prepared else None,
+            "prepared_hash": prepared_hash(content.text),
             "created_at": now,
         },
     )
@@ -244,8 +243,15 @@ def _place(priority: Priority) -> dict[str, Any]:
     }
 
 
-def _language(content: Content) -> str | None:
-    return content.language.replace("_", "-").split("-")[0].lower() if content.language else None
+def primary_language(tag: str | None) -> str | None:
+    """The language of a tag, without its region or script."""
+    return tag.replace("_", "-").split("-")[0].lower() if tag else None
+
+
+def prepared_hash(text: str | None) -> str | None:
+    """A hash of the prepared text, the same for texts that differ in spelling alone; None where nothing is left."""
+    prepared = prepare(text or "").text
+    return hashlib.sha256(prepared.encode("utf-8")).hexdigest() if prepared else None
 
 
 def _blind(case_id: str, share: float) -> bool:

@@ -40,7 +40,7 @@ class CasePage:
     """What the case page needs besides the case itself."""
 
     hidden: str  # why the text is hidden until asked for; empty if it is not
-    segments: list[tuple[str, str]]  # pieces of the text, each with the title of the category it speaks for, or ""
+    segments: list[tuple[str, str]]  # pieces of the text, each with the title of the category it moved, or ""
     hints: list[CategoryHint]
     warnings: list[str]
     components: list[tuple[str, float]]

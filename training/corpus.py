@@ -108,9 +108,7 @@ def targets(labels: Labels, outputs: Sequence[str], *, complete: bool = False) -
     return [known.get(name, float("nan")) for name in outputs]
 
 
-def two_sided(
-    targets: npt.NDArray[np.float32], sources: npt.NDArray[np.str_]
-) -> npt.NDArray[np.float32]:
+def two_sided(targets: npt.NDArray[np.float32], sources: npt.NDArray[np.str_]) -> npt.NDArray[np.float32]:
     """The targets without those of a source that answers an output with yes alone, or with no alone.
 
     Such a source would calibrate its own style: where every text is a violation, the style would be the violation.

@@ -35,7 +35,7 @@ def read_decisions(store: Store, learned: list[str]) -> list[Decided]:
         )
         .where(decisions.c.outcome.in_(["violation", "no_violation"]), cases.c.lane != "specialist")
         .where(decisions.c.seq.not_in(select(decisions.c.supersedes).where(decisions.c.supersedes.is_not(None))))
-        .order_by(decisions.c.seq)
+        .order_by(decisions.c.created_at, decisions.c.seq)  # imported ones are older than their place says
     )
     found = []
     with store.read() as connection:

@@ -10,13 +10,16 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from models.ngrams import BUCKETS, hashed_ngrams
-from training.heads import save_graph
+from training.heads import Shapes, save_graph
 
 DIMENSIONS = 96
 
 
 def fit_ngrams(path: Path, texts: Sequence[str], seed: int) -> None:
-    """Fit on prepared texts and write ngrams.onnx: ids [n] → embedding [1, DIMENSIONS], of unit length."""
+    """Fit on prepared texts and write ngrams.onnx: ids [n] → embedding [1, DIMENSIONS], of unit length.
+
+    `rows` [n, DIMENSIONS], which the embedding is the scaled sum of, serve the explanation.
+    """
     rows = [hashed_ngrams(text)[0] for text in texts]
     indices = np.concatenate(rows)
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
@@ -34,4 +37,5 @@ def fit_ngrams(path: Path, texts: Sequence[str], seed: int) -> None:
         numpy_helper.from_array(table, "table"),
         numpy_helper.from_array(np.array([0], dtype=np.int64), "first"),
     ]
-    save_graph(path, nodes, initial, {"ids": ("n",)}, {"sentence_embedding": (1, DIMENSIONS)}, kind=TensorProto.INT64)
+    outputs: Shapes = {"sentence_embedding": (1, DIMENSIONS), "rows": ("n", DIMENSIONS)}
+    save_graph(path, nodes, initial, {"ids": ("n",)}, outputs, kind=TensorProto.INT64)

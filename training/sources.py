@@ -3,13 +3,14 @@
 import gzip
 import json
 import tomllib
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from models.bundle import sha256
 from models.errors import MissingData
+from training.rows import Row, is_listed, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Source:
     name: str
     title: str
     address: str
-    path: str
+    files: list[str]
     licence: str
     licence_class: str
     citation: str
@@ -36,18 +37,26 @@ class Source:
         nested = data / "open" / name
         return nested if nested.is_file() else data / name
 
-    def read(self, data: Path) -> Iterator[dict[str, Any]]:
-        """Rows {"id", "text", "labels", "split"?}. Raises MissingData if the file is absent or another version."""
+    def read(self, data: Path) -> Iterator[Row]:
+        """Rows {"id", "text", "labels", "split"?}; a file that lacks some of them gives the others.
+
+        Raises MissingData if the file is absent, damaged, or holds a row that is not listed.
+        """
         file = self.file(data)
         if not file.is_file():
             raise MissingData(
-                f"the data folder lacks {self.name}.jsonl.gz ({self.title}): get {self.path} from {self.address}, "
-                f'convert it to JSON lines {{"id", "text", "labels"}}, gzip it, and put it into {data}'
+                f"the data folder lacks {file.name} ({self.title}): "
+                f"`frontline data fetch {self.name} --out {data}` gets it from {self.address} and converts it"
             )
-        if (found := sha256(file)) != self.sha256:
-            raise MissingData(f"{file.name} has SHA-256 {found[:12]}…, sources.toml lists {self.sha256[:12]}…")
-        with gzip.open(file, "rt", encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
+        hashes = None if sha256(file) == self.sha256 else listed(self.name)
+        try:
+            with gzip.open(file, "rt", encoding="utf-8") as lines:
+                for row in map(json.loads, lines):
+                    if hashes is not None and not is_listed(self.name, hashes, row):
+                        raise MissingData(f"{file.name} holds rows that are not of the listed version; fetch it again")
+                    yield row
+        except (OSError, EOFError, zlib.error, ValueError):
+            raise MissingData(f"{file.name} is damaged; fetch it again") from None
 
 
 def read_sources(path: Path) -> list[Source]:

@@ -122,6 +122,16 @@ def test_what_is_read(store: Store, decide: Decide, taxonomy: Taxonomy) -> None:
     assert again[-1].example.labels.clean
 
 
+def test_imported_decisions_are_read_by_when_they_were_made(
+    store: Store, decide: Decide, taxonomy: Taxonomy, now: datetime
+) -> None:
+    decide(1, "Buy these made-up pills now", ["regulated_goods"])
+    decide(
+        2, "An old made-up bargain", ["spam"], role="import", reviewer="import", created_at=now - timedelta(days=900)
+    )
+    assert [decided.example.id for decided in read_decisions(store, taxonomy.learned)] == ["d2", "d1"]
+
+
 def test_the_newest_fifth_is_never_trained_on(store: Store, decide: Decide, taxonomy: Taxonomy, tmp_path: Path) -> None:
     many(decide)
     decide(60, "\u200b\u200b", [])  # nothing is left of it

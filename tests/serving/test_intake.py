@@ -70,6 +70,13 @@ def test_scores_alone_keep_nothing(intake: TestClient, runtime: Runtime, report:
     assert count_reports(runtime.store) == 0
 
 
+def test_each_span_names_the_flagged_category_that_it_moved(intake: TestClient, report: Make) -> None:
+    body = report("r-1", "Pay for the parcel or we ambush you")
+    spans = intake.post("/v1/score?explain=spans", json=body).json()["hints"]["spans"]
+    found = [(span["start"], span["end"], span["category"]) for span in spans]
+    assert found == [(25, 31, "violence_threat"), (12, 18, "scam_fraud")]
+
+
 def test_two_writers_keep_each_report_once(runtime: Runtime, report: Make) -> None:
     """Two stores stand for two processes: nothing but the database holds them apart."""
     items = [report(f"r-{i}", "hello", content={"id": f"c-{i % 5}"}) for i in range(40)]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 _CYRILLIC = str.maketrans("aceiopxyABCEHKMOPTX", "асеіорхуАВСЕНКМОРТХ")
 _LEET = str.maketrans("aeiostAEIOST", "431057431057")  # every such letter; training changes some
+_LETTERS = re.compile(r"\b[A-Za-z]+\b")
 _VOWEL = re.compile(r"[aeiouAEIOU]")
 _AROUND = (  # harmless words that training does not use for padding: before, after
     ("Good evening from the allotments, the kettle is on.", "The beans are up, and the gate is painted at last."),
@@ -44,17 +45,17 @@ def upper_case(text: str, number: int) -> str:
 
 def letters_apart(text: str, number: int) -> str:
     """The letters of the two longest words set apart."""
-    longest = sorted(set(re.findall(r"\b[A-Za-z]{4,}\b", text)), key=lambda word: (-len(word), word))[:2]
-    return re.sub(r"\b[A-Za-z]+\b", lambda m: " ".join(m.group()) if m.group() in longest else m.group(), text)
+    return _in_longest(text, " .-"[number % 3].join)
 
 
 def repeated_letters(text: str, number: int) -> str:
-    """The first vowel of every other longer word, four times."""
-    words = text.split(" ")
-    for i in range(0, len(words), 2):
-        if len(words[i]) >= 4:
-            words[i] = _VOWEL.sub(lambda m: m.group() * 4, words[i], count=1)
-    return " ".join(words)
+    """The first vowel of the two longest words, four times."""
+    return _in_longest(text, lambda word: _VOWEL.sub(lambda vowel: vowel.group() * 4, word, count=1))
+
+
+def _in_longest(text: str, change: Callable[[str], str]) -> str:
+    longest = sorted(set(_LETTERS.findall(text)), key=lambda word: (-len(word), word))[:2]
+    return _LETTERS.sub(lambda match: change(match.group()) if match.group() in longest else match.group(), text)
 
 
 def leetspeak(text: str, number: int) -> str:
