@@ -123,7 +123,7 @@ def test_the_loss_adds_up_known_targets() -> None:
     nan, half = float("nan"), float(np.log(2))  # an undecided output costs log 2
 
     def loss(rows: list[list[float]], at: Any) -> float:
-        return float(masked_loss(torch.tensor(at), torch.tensor(rows)))
+        return float(masked_loss(torch.tensor(at), torch.tensor(rows, dtype=torch.float32)))
 
     assert loss([[nan] * 3], [[0.0] * 3]) == 0
     assert loss([[nan, 1, 0]], [[0.0] * 3]) == pytest.approx(2 * half)

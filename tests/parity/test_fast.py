@@ -62,7 +62,7 @@ def test_the_run_and_the_registered_version(fast_mlflow: Path, loaded: Bundle) -
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {"bundle", "plots", "training_data.json"} <= names
     plots = {artifact.path for artifact in client.list_artifacts(run.info.run_id, "plots")}
-    assert plots == {"plots/categories.png", "plots/authored.png", "plots/sources.png"}
+    assert plots == {f"plots/{name}.png" for name in ("categories", "authored", "sources", "calibration")}
     listing = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/training_data.json")["training_data"]
     assert [row["name"] for row in listing] == ["authored"]
 
