@@ -61,9 +61,9 @@ def spans(prepared: Prepared, signal: Signal, outputs: Sequence[Output], model: 
 
 def contributions(text: str, model: NgramModel, heads: Heads) -> tuple[list[Place], Weights] | None:
     """The words of a prepared text and what each adds to the raw outputs, [words, outputs]; with the bias they make
-    up the whole of them. None where the graph shows no single vectors.
+    up the whole of each category. None where the graph shows no single vectors.
 
-    The outputs are linear in the sum of the n-grams' vectors, so that no word is taken out and nothing is estimated.
+    The categories are linear in the sum of the n-grams' vectors, so that no word is taken out and nothing is estimated.
     The vector of a pair of words counts half for each. All are scaled as this text's own sum is.
     """
     parts = model.parts(text)

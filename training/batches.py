@@ -26,16 +26,16 @@ class Schedule:
     two with a hard published test set, fewer of long mails. `disguise` is the share of texts in disguised spelling.
     """
 
-    epochs: int = 4
-    per_source: int = 1000
+    epochs: int = 3
+    per_source: int = 500
     draws: Mapping[str, int] = field(
-        default_factory=lambda: {"edos_sexism": 7000, "hatemoji_build": 4400, "spamassassin_email": 300}
+        default_factory=lambda: {"edos_sexism": 9000, "hatemoji_build": 4400, "spamassassin_email": 150}
     )
     own_repeats: int = 1  # times that our own corpus is seen in an epoch
     batch: int = 32  # windows
     windows: int = 4  # of one text at most
     disguise: float = 0.15
-    encoder_rate: float = 1e-4
+    encoder_rate: float = 1.5e-4
     head_rate: float = 2e-3
     warm_up: float = 0.06
     patience: int = 1  # epochs without a better calibration part before stopping

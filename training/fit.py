@@ -115,7 +115,7 @@ def fit_bundle(
     outputs = [*outputs_of(learned), AUXILIARY]
     model = text.open()
     weights = HeadWeights(weights.weights[:, : len(outputs)], weights.bias[: len(outputs)])
-    write_heads(work / "heads.onnx", weights, whitening or _whitening(corpus, model, rng))
+    write_heads(work / "heads.onnx", weights, whitening or _whitening(corpus, model, rng), len(learned))
     heads = Heads(work / "heads.onnx")
     held = _capped(corpus, corpus.where("calibrate"), recipe.per_source, rng)
     logits, embeddings, distances = signals(model, heads, [corpus.texts[i] for i in held], "calibrating")

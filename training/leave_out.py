@@ -1,7 +1,9 @@
 """Leave one source out: does what was learnt elsewhere hold for texts from a place that gave no training text?"""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ from rich.progress import track
 from sklearn.metrics import roc_auc_score
 from tokenizers import Tokenizer
 
-from training.batches import Windows, cap_sources, pack
-from training.corpus import AUTHORED, Corpus, two_sided
-from training.encoder import Encoder
+from models.errors import MissingData
+from training.batches import Schedule, Windows, cap_sources, pack
+from training.corpus import AUTHORED, Corpus, training_targets
+from training.encoder import Encoder, Trainer
 from training.evaluate import question
 from training.heads import fit_heads
 from training.intervals import Floats, with_interval
@@ -21,11 +24,14 @@ from training.intervals import Floats, with_interval
 PER_SOURCE = 1000  # training texts of one source at most
 TESTED = 600  # texts of the left-out source at most
 WINDOWS = 2
+QUICK = Schedule(epochs=1, per_source=400, draws={}, windows=1, encoder_rate=1.5e-4)  # of a fit by full fine-tuning
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """ROC AUC of one output on a source's own test part, by what the heads were fitted on.
+    """ROC AUC of one output on a source's own test part, by what the model was fitted on.
 
     `inside`: all sources, this one too. `naive`: the other public sources, an unknown label read as no. `ours`: the
     other sources with unknown labels masked, one-sided ones kept out of P(violation), and the authored corpus.
@@ -69,9 +75,7 @@ def leave_one_source_out(corpus: Corpus, base: str, seed: int, resamples: int) -
     embeddings = embed(base, [corpus.texts[row] for row in rows])
     sources, train = corpus.sources[rows], corpus.splits[rows] == "train"
     targets = corpus.targets[rows]
-    masked = targets.copy()
-    masked[:, 0] = two_sided(targets, sources)[:, 0]
-    assumed = np.nan_to_num(targets)
+    masked = training_targets(replace(corpus, examples=[corpus.examples[row] for row in rows], targets=targets))
     found = []
     for source in track(list(dict.fromkeys(sources.tolist())), "leaving sources out"):
         name = question(targets[(sources == source) & ~train], corpus.outputs)
@@ -79,22 +83,83 @@ def leave_one_source_out(corpus: Corpus, base: str, seed: int, resamples: int) -
             continue
         k = corpus.outputs.index(name)
         tested = (sources == source) & ~train & np.isfinite(targets[:, k])
-        others = train & (sources != source)
-        truth = targets[tested, k]
-        fits = {
-            "inside": (masked, train),
-            "naive": (assumed, others & (sources != AUTHORED)),
-            "ours": (masked, others),
-        }
-        figures = {
-            kind: with_interval(_auc, truth, _score(embeddings, labels[:, k], chosen, tested), seed, resamples)
-            for kind, (labels, chosen) in fits.items()
-        }
-        found.append(LeftOut(source, name, len(truth), int(truth.sum()), **figures))
+
+        def score(labels: Floats, chosen: Mask, k: int = k, tested: Mask = tested) -> Floats:
+            return _linear(embeddings, labels[:, k], chosen, tested)
+
+        fits = _fits(source, sources, train, targets, masked)
+        found.append(_left_out(source, name, targets[tested, k], fits, score, seed, resamples))
     return found
 
 
-def _score(embeddings: Floats, labels: Floats, chosen: npt.NDArray[np.bool_], tested: npt.NDArray[np.bool_]) -> Floats:
+def fine_tune_without(
+    corpus: Corpus, base: str, chosen: Sequence[str], seed: int, resamples: int, schedule: Schedule = QUICK
+) -> list[LeftOut]:
+    """The same by fine-tuning the whole encoder for each fit, of the `chosen` sources; some minutes a fit."""
+    sources, train = corpus.sources, corpus.splits == "train"
+    rng = np.random.default_rng(seed)
+    masked = training_targets(corpus)
+    inside: Trainer | None = None  # one fit serves every source
+    found = []
+    for source in chosen:
+        theirs = corpus.where("test")
+        name = question(corpus.targets[theirs[sources[theirs] == source]], corpus.outputs)
+        if name is None:
+            raise MissingData(f"{source} is no source with a test part that answers something both ways")
+        k = corpus.outputs.index(name)
+        theirs = theirs[(sources[theirs] == source) & np.isfinite(corpus.targets[theirs, k])]
+        tested = rng.permutation(theirs)[:TESTED]
+
+        def score(labels: Floats, rows: Mask, k: int = k, tested: npt.NDArray[np.int64] = tested) -> Floats:
+            nonlocal inside
+            whole = bool((rows == train).all())
+            trainer = inside if whole and inside else _fine_tuned(corpus, base, labels, rows, seed, schedule)
+            inside = trainer if whole else inside
+            scores: Floats = trainer.logits([corpus.texts[row] for row in tested])[:, k]
+            return scores
+
+        fits = _fits(source, sources, train, corpus.targets, masked)
+        found.append(_left_out(source, name, corpus.targets[tested, k], fits, score, seed, resamples))
+    return found
+
+
+def _fits(
+    source: str, sources: npt.NDArray[np.str_], train: Mask, targets: Floats, masked: Floats
+) -> dict[str, tuple[Floats, Mask]]:
+    """For each field of LeftOut the labels, and the rows that may be learnt from."""
+    others = train & (sources != source)
+    return {
+        "inside": (masked, train),
+        "naive": (np.nan_to_num(targets), others & (sources != AUTHORED)),
+        "ours": (masked, others),
+    }
+
+
+def _left_out(
+    source: str,
+    name: str,
+    truth: Floats,
+    fits: Mapping[str, tuple[Floats, Mask]],
+    score: Callable[[Floats, Mask], Floats],
+    seed: int,
+    resamples: int,
+) -> LeftOut:
+    figures = {kind: with_interval(_auc, truth, score(*fit), seed, resamples) for kind, fit in fits.items()}
+    return LeftOut(source, name, len(truth), int(truth.sum()), **figures)
+
+
+def _fine_tuned(corpus: Corpus, base: str, labels: Floats, rows: Mask, seed: int, schedule: Schedule) -> Trainer:
+    """A trainer that has run on these rows alone, towards these labels."""
+    splits = corpus.splits.copy()
+    splits[(splits == "train") & ~rows] = "dropped"
+    with TemporaryDirectory() as folder:
+        trainer = Trainer(replace(corpus, splits=splits), base, schedule, seed, Path(folder))
+        trainer.targets = labels
+        trainer.run()
+    return trainer
+
+
+def _linear(embeddings: Floats, labels: Floats, chosen: Mask, tested: Mask) -> Floats:
     heads = fit_heads(embeddings[chosen], labels[chosen, None], strength=0.05)
     score: Floats = (embeddings[tested] @ heads.weights + heads.bias)[:, 0]
     return score

@@ -1,7 +1,7 @@
 """`frontline evaluate`: measure a bundle again on the held-out texts, and say how far that is from what it claims."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from training.corpus import Corpus, build
 from training.encoder import base_folder
 from training.evaluate import evaluate
 from training.fit import Recipe, signals
-from training.leave_out import LeftOut, leave_one_source_out
+from training.leave_out import LeftOut, fine_tune_without, leave_one_source_out
 from training.tracking import flatten
 from training.train import Options, read_examples
 
@@ -43,14 +43,14 @@ def difference(claimed: dict[str, Any], found: dict[str, Any]) -> tuple[float, i
     return max(gaps, default=0.0), len(gaps)
 
 
-def write(bundle: Bundle, figures: dict[str, Any], left_out: Sequence[LeftOut], folder: Path) -> None:
-    """Write evaluation.json, leave_one_source_out.json and the plots into a folder."""
+def write(figures: dict[str, Any], left_out: Mapping[str, Sequence[LeftOut]], folder: Path) -> None:
+    """Write evaluation.json, the plots, and a JSON file of each non-empty table of left-out sources into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     plots.evaluation(figures, folder)
-    if left_out:
-        rows = json.dumps([asdict(row) for row in left_out], indent=1)
-        (folder / "leave_one_source_out.json").write_text(rows + "\n", "utf-8")
+    for name, rows in left_out.items():
+        if rows:
+            (folder / f"{name}.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", "utf-8")
 
 
 def without_each_source(corpus: Corpus, base: str | None, seed: int) -> list[LeftOut]:
@@ -58,10 +58,22 @@ def without_each_source(corpus: Corpus, base: str | None, seed: int) -> list[Lef
     return leave_one_source_out(corpus, base_folder(base), seed, Recipe.resamples)
 
 
-def table_of(left_out: Sequence[LeftOut]) -> Table:
+def fine_tuned_without(corpus: Corpus, base: str | None, sources: Sequence[str], seed: int) -> list[LeftOut]:
+    """The same by fine-tuning, of some sources. Raises MissingData for one that cannot be left out."""
+    return fine_tune_without(corpus, base_folder(base), sources, seed, Recipe.resamples)
+
+
+def table_of(left_out: Sequence[LeftOut], how: str) -> Table:
     """ROC AUC on each left-out source."""
     table = Table(
-        "source", "output", "n", "positives", "trained on it too", "naive", "ours", title="Leave one out: ROC AUC"
+        "source",
+        "output",
+        "n",
+        "positives",
+        "trained on it too",
+        "naive",
+        "ours",
+        title=f"Leave one source out, {how}: ROC AUC",
     )
     for row in left_out:
         cells = (figure(row.inside), figure(row.naive), figure(row.ours))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
 from models.runtime import Heads
@@ -49,9 +50,11 @@ def test_little_evidence_stays_near_the_start() -> None:
 
 def test_onnx_equals_numpy(tmp_path: Path) -> None:
     heads, whitening = fit_heads(EMBEDDINGS, TARGETS), Whitening.fit(EMBEDDINGS)
-    write_heads(tmp_path / "heads.onnx", heads, whitening)
+    write_heads(tmp_path / "heads.onnx", heads, whitening, 1)
     logits, distance = Heads(tmp_path / "heads.onnx").run(EMBEDDINGS)
-    np.testing.assert_allclose(logits, EMBEDDINGS @ heads.weights + heads.bias, atol=1e-5)
+    layer = EMBEDDINGS @ heads.weights + heads.bias
+    np.testing.assert_allclose(logits[:, 1], layer[:, 1], atol=1e-5)
+    np.testing.assert_allclose(logits[:, 0], layer.sum(axis=1), atol=1e-5)  # of one category the sum is itself
     white = (EMBEDDINGS - whitening.mean) @ whitening.root
     np.testing.assert_allclose(distance, (white**2).sum(axis=1), rtol=1e-4)
     one, alone = Heads(tmp_path / "heads.onnx").run(EMBEDDINGS[:1])
@@ -59,9 +62,18 @@ def test_onnx_equals_numpy(tmp_path: Path) -> None:
     np.testing.assert_allclose(alone[0], distance[0], rtol=1e-5)
 
 
+def test_a_violation_gathers_the_categories(tmp_path: Path) -> None:
+    heads = HeadWeights(rng.normal(size=(5, 6)).astype(np.float32) * 20, rng.normal(size=6).astype(np.float32))
+    write_heads(tmp_path / "heads.onnx", heads, Whitening.fit(EMBEDDINGS), 3)
+    found = Heads(tmp_path / "heads.onnx").run(EMBEDDINGS)[0]
+    layer = EMBEDDINGS @ heads.weights + heads.bias
+    np.testing.assert_allclose(found[:, 0], layer[:, 0] + logsumexp(layer[:, 1:4], axis=1), rtol=1e-4)
+    np.testing.assert_allclose(found[:, 1:], layer[:, 1:], rtol=1e-4)
+
+
 def test_weights_are_read_back(tmp_path: Path) -> None:
     heads, whitening = fit_heads(EMBEDDINGS, TARGETS), Whitening.fit(EMBEDDINGS)
-    write_heads(tmp_path / "heads.onnx", heads, whitening)
+    write_heads(tmp_path / "heads.onnx", heads, whitening, 1)
     again, same = read_heads(tmp_path / "heads.onnx")
     np.testing.assert_array_equal(again.weights, heads.weights)
     np.testing.assert_array_equal(again.bias, heads.bias)
@@ -79,5 +91,5 @@ def test_distance_is_mahalanobis() -> None:
 def test_the_same_input_writes_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        write_heads(tmp_path / name / "heads.onnx", fit_heads(EMBEDDINGS, TARGETS), Whitening.fit(EMBEDDINGS))
+        write_heads(tmp_path / name / "heads.onnx", fit_heads(EMBEDDINGS, TARGETS), Whitening.fit(EMBEDDINGS), 1)
     assert (tmp_path / "a" / "heads.onnx").read_bytes() == (tmp_path / "b" / "heads.onnx").read_bytes()
