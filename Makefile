@@ -23,7 +23,7 @@ check: $(VENV)/.test  ## Formatting, lint, types, imports, dependencies
 	$(BIN)/deptry .
 
 evaluate: $(VENV)/.test  ## Measure the shipped bundle again, on the data folder FRONTLINE_DATA
-	$(BIN)/frontline evaluate --leave-one-source-out
+	$(BIN)/frontline evaluate --leave-one-source-out --learning-curve
 
 bento: $(VENV)/.serve  ## Build a bento that serves without this checkout
 	$(BIN)/bentoml build

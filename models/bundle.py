@@ -1,24 +1,26 @@
 """The bundle: one folder with everything that scoring needs, described, hashed and verified. No pickle, ever."""
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models import metadata, prepare
-from models.calibration import LIMIT, Band, Platt
-from models.errors import BundleRefused, MissingData
+from models.calibration import Band, Platt
+from models.errors import BundleRefused, InvalidTaxonomy, MissingData
 from models.heldout import FILE as HELDOUT
 from models.heldout import HeldOut
 from models.runtime import Encoder, Floats, Heads, NgramModel, TextModel
-from models.score import ModelRef
+from models.score import ModelRef, Probability
+from models.severity import SEVERITIES
 from models.taxonomy import Taxonomy
 
 SCHEMA = "bundle.v1"
@@ -33,7 +35,7 @@ class Threshold(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    value: float
+    value: Probability
     intent: str
 
 
@@ -41,14 +43,14 @@ class Golden(BaseModel):
     """An input with the outputs that this bundle must reproduce within the manifest's tolerance."""
 
     text: str
-    violation: float | None
-    expected_severity: float | None
+    violation: Probability | None
+    expected_severity: Annotated[float, Field(ge=0, le=4)] | None
 
 
 class Manifest(BaseModel):
     """`manifest.json`. Unknown fields are kept out, so that newer minor versions still load."""
 
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     schema_version: Literal["bundle.v1"]
     name: str
@@ -60,7 +62,7 @@ class Manifest(BaseModel):
     languages: list[str]
     outputs: list[str]  # of heads.onnx, in order: violation, the learned categories, severity_2 … severity_4
     calibration: dict[str, Platt]
-    band: Band = Band(raw=[-1, 1], low=[-LIMIT] * 2, high=[LIMIT] * 2)  # of violation; older bundles know nothing
+    band: Band | None = None  # around the log-odds of violation; older bundles know none
     thresholds: dict[str, Threshold]
     prevalence: dict[str, float]  # of the calibration sample; the probabilities hold at it
     max_distance: float  # beyond this a text is out of distribution
@@ -84,7 +86,7 @@ class Bundle:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a bundle and verify its schema and hashes alone. Raises BundleRefused."""
+        """Read a bundle and verify its hashes, its schema and that its parts agree. Raises BundleRefused."""
         try:
             raw = (path / MANIFEST).read_bytes()
             manifest = Manifest.model_validate_json(raw)
@@ -96,13 +98,45 @@ class Bundle:
             raise BundleRefused(f"{path / MANIFEST} does not fit schema {SCHEMA}: {where}: {first['msg']}") from None
         if unlisted := sorted({*PARTS, *TEXT_PARTS[manifest.text_model]} - set(manifest.files)):
             raise BundleRefused(f"{path / MANIFEST} lists no hash for {', '.join(unlisted)}")
-        for name, expected in manifest.files.items():
-            file = path / name
-            if Path(name).name != name or not file.is_file():
-                raise BundleRefused(f"{path} lacks the file {name} that its manifest lists")
-            if (found := sha256(file)) != expected:
-                raise BundleRefused(f"{file} has SHA-256 {found[:12]}…, the manifest says {expected[:12]}…")
-        return cls(path, manifest, f"sha256:{hashlib.sha256(raw).hexdigest()}")
+        bundle = cls(path, manifest, f"sha256:{hashlib.sha256(raw).hexdigest()}")
+        for name in manifest.files:
+            bundle._content(name)
+        bundle._check_agreement()
+        return bundle
+
+    def _content(self, name: str) -> bytes:
+        """What a file holds, if that is what the manifest says. Raises BundleRefused."""
+        file, expected = self.path / name, self.manifest.files[name]
+        if Path(name).name != name or not file.is_file():
+            raise BundleRefused(f"{self.path} lacks the file {name} that its manifest lists")
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise BundleRefused(f"{file} cannot be read: {error.strerror}") from error
+        if (found := hashlib.sha256(content).hexdigest()) != expected:
+            raise BundleRefused(f"{file} has SHA-256 {found[:12]}…, the manifest says {expected[:12]}…")
+        return content
+
+    def _check_agreement(self) -> None:
+        """Whether outputs, calibration, thresholds and taxonomy know all that scoring asks for. Raises BundleRefused.
+
+        More than that is fine, as a training may fit outputs that no score shows.
+        """
+        try:
+            taxonomy = self.taxonomy
+        except InvalidTaxonomy as error:
+            raise BundleRefused(f"{self.path}: {error.message}") from None
+        outputs = self.manifest.outputs
+        if len(set(outputs)) < len(outputs):
+            raise BundleRefused(f"{self.path / MANIFEST}: outputs names one twice")
+        shown = [key for key in taxonomy.keys if key in outputs]
+        for part, wanted, found in (
+            ("outputs", ["violation", *taxonomy.learned, *SEVERITIES], outputs),
+            ("calibration", outputs, self.manifest.calibration),
+            ("thresholds", shown, self.manifest.thresholds),
+        ):
+            if lacking := [name for name in wanted if name not in found]:
+                raise BundleRefused(f"{self.path / MANIFEST}: {part} lacks {', '.join(lacking)}")
 
     @property
     def name(self) -> str:
@@ -140,10 +174,13 @@ class Bundle:
         return histograms, np.load(self.path / "reference.npy", allow_pickle=False).astype(np.float32)
 
     def heldout(self) -> HeldOut:
-        """What it says of the held-out texts. Raises MissingData where it, as older bundles do, keeps none of that."""
+        """What it says of the held-out texts.
+
+        Raises MissingData where it, as older bundles do, keeps none of that; BundleRefused where the file has changed.
+        """
         if HELDOUT not in self.manifest.files:
             raise MissingData(f"bundle {self.version} keeps no held-out answers ({HELDOUT}); train one that does")
-        return HeldOut.read(self.path / HELDOUT, self.manifest.outputs)
+        return HeldOut.read(io.BytesIO(self._content(HELDOUT)), self.manifest.outputs)
 
 
 def sha256(path: Path) -> str:

@@ -24,7 +24,8 @@ def logit(p: float) -> float:
 class Platt(BaseModel):
     """Platt scaling (Platt 1999): log-odds = slope · raw + intercept."""
 
-    model_config = ConfigDict(frozen=True)  # and not extra=forbid: older bundles also hold a covariance
+    # Not extra=forbid: older bundles also hold a covariance.
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     slope: Annotated[float, Field(gt=0)]
     intercept: float
@@ -42,7 +43,7 @@ class Band(BaseModel):
     from.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     raw: Annotated[list[float], Field(min_length=2)]
     low: list[float]

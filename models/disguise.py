@@ -43,7 +43,8 @@ def latin_letters(text: list[str]) -> None:
 def plain_spelling(text: str) -> tuple[str, Sequence[int]]:
     """Join spaced-out words, shorten drawn-out letters and turn digits back into letters.
 
-    Returns the new text and, for each of its characters, its index in `text`. Idempotent.
+    Returns the new text and, for each of its characters, its index in `text`. Each spelling is undone once, in this
+    order: what turning digits back brings out (l0000l → looool) stays.
     """
     kept: Sequence[int] = range(len(text))
     for step in (_spaced, _drawn):

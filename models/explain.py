@@ -14,9 +14,11 @@ from models.score import Span
 
 MAX_RUNS = 24  # of the model, which one explanation may cost
 MAX_SPANS = 3
+GROUPS = 8  # what a long text is split into first: MAX_SPANS of 16 words each then come down to words in the other runs
 MIN_WEIGHT = 0.1  # log-odds
 Weights = npt.NDArray[np.float64]
 Place = tuple[int, int]  # characters [start, end) of a prepared text
+Fall = Callable[[range], Weights]  # by how much the outputs fall without some neighbouring words
 _WORD = re.compile(r"\S+")
 
 
@@ -80,9 +82,8 @@ def contributions(text: str, model: NgramModel, heads: Heads) -> tuple[list[Plac
 def occlusion(text: str, run: Callable[[str], Weights]) -> tuple[list[Place], Weights]:
     """Words of a text and by how much `run` [outputs] falls without each, [words, outputs], in MAX_RUNS runs at most.
 
-    A text with more words than that is searched: groups of neighbours first, then the words of the heaviest groups one
-    by one while runs are left, so that no innocent word is marked beside the one that counts. A group is one place
-    where its words count only together.
+    A text with more words than that is searched: groups of neighbours first, then the heaviest, so that up to MAX_SPANS
+    words are found without the innocent ones beside them.
     """
     words = [match.span() for match in _WORD.finditer(text)]
     whole, left = run(text), MAX_RUNS - 1
@@ -91,23 +92,45 @@ def occlusion(text: str, run: Callable[[str], Weights]) -> tuple[list[Place], We
         start, end = words[group[0]][0], words[group[-1]][1]
         return whole - run(f"{text[:start]} {text[end:]}".strip())
 
-    found: list[tuple[range, Weights]] = []
-    waiting = [(range(len(words)), np.full_like(whole, np.inf))]  # the heaviest first
-    while waiting and waiting[0][1].max() >= MIN_WEIGHT:
-        group, together = waiting[0]
-        count = len(group) if len(group) <= left else left // 2
-        if count < len(group) and count < 2:
-            break
-        size = -(-len(group) // count)
-        parts = [(part, fall(part)) for part in (group[i : i + size] for i in range(0, len(group), size))]
-        left -= len(parts)
-        waiting = waiting[1:]
-        if size > 1:
-            waiting = sorted([*waiting, *parts], key=lambda part: (-part[1].max(), part[0][0]))
-        elif len(parts) > 1 and np.isfinite(together).all() and max(part[1].max() for part in parts) < MIN_WEIGHT:
-            found.append((group, together))
-        else:
-            found += parts
-    found = found or waiting[:1]  # too long a text to come down to single words
+    found = _falls(range(len(words)), len(words) if len(words) <= left else GROUPS, fall)
+    if len(found) < len(words):
+        found = _refine(found, fall, left - len(found)) or found
     places = [(words[group[0]][0], words[group[-1]][1]) for group, _ in found]
     return places, np.array([weights for _, weights in found])
+
+
+def _falls(group: range, count: int, fall: Fall) -> list[tuple[range, Weights]]:
+    """At most `count` parts of a group, alike in size, each with the fall without it."""
+    size = -(-len(group) // count)
+    return [(part, fall(part)) for part in (group[i : i + size] for i in range(0, len(group), size))]
+
+
+def _refine(groups: list[tuple[range, Weights]], fall: Fall, left: int) -> list[tuple[range, Weights]]:
+    """The words of the heavy groups, in `left` runs at most. A group is one place where its words count only together,
+    and for more than any word.
+
+    The longest of the MAX_SPANS heaviest parts is halved until their words can be taken out one by one. The fall of a
+    second half is taken to be what the first leaves of the whole's; all that is returned was measured.
+    """
+    heavy = [(group, weights) for group, weights in groups if weights.max() >= MIN_WEIGHT]
+    parts = _heaviest([(group, int(weights.argmax()), float(weights.max())) for group, weights in heavy])
+    while len(parts) < left < sum(len(part) for part, _, _ in parts):
+        longest = max(parts, key=lambda part: len(part[0]))
+        part, column, weight = longest
+        middle = len(part) // 2
+        first, left = float(fall(part[:middle])[column]), left - 1
+        halves = [(part[:middle], column, first), (part[middle:], column, weight - first)]
+        parts = _heaviest([other for other in parts if other is not longest] + halves)
+    alone = sum(len(part) for part, _, _ in parts) <= left
+    found = [pair for part, _, _ in parts for pair in _falls(part, len(part) if alone else left // len(parts), fall)]
+    counting = [(part[0], float(weights.max())) for part, weights in found if weights.max() >= MIN_WEIGHT]
+    most = max((weight for _, weight in counting), default=0.0)
+    together = [pair for pair in heavy if not any(start in pair[0] for start, _ in counting)]
+    return found + [(group, weights) for group, weights in together if weights.max() > most]
+
+
+def _heaviest(parts: list[tuple[range, int, float]]) -> list[tuple[range, int, float]]:
+    """Of parts with an output and its fall, those that count, the MAX_SPANS heaviest, first."""
+    return sorted((part for part in parts if part[2] >= MIN_WEIGHT), key=lambda part: (-part[2], part[0][0]))[
+        :MAX_SPANS
+    ]

@@ -24,6 +24,10 @@ _SHAPE = re.compile(
     rf"(\s*@\s*(?P<metric>{'|'.join(LIMITS)})\s*(?P<operator>>=|<=)\s*(?P<bound>\d{{1,12}}(\.\d{{0,12}})?|\.\d{{1,12}}))?",
     re.ASCII,
 )
+CONFIDENCE = 0.9  # with which a bound is to hold before a threshold is given for it; one-sided
+DRAWS = 2000
+SEED = 7
+_BLOCK = 256  # thresholds whose draws are held at once, so that thousands do not take gigabytes
 _FUZZ = 1e-9  # 0.9 as a quotient of weighted counts may come out a hair below 0.9
 
 
@@ -45,6 +49,10 @@ class Constraint:
         if self.operator == ">=":
             return values >= self.bound - _FUZZ
         return values <= self.bound * (1 + _FUZZ) + _FUZZ
+
+    def limit(self, counts: "Counts", conditions: "Conditions") -> Floats:
+        """The metric [n] at its worst with 90 % confidence: its lower limit where it is to be high, else its upper."""
+        return counts.limit(self.metric, 1 - CONFIDENCE if self.operator == ">=" else CONFIDENCE, conditions)
 
     def __str__(self) -> str:
         return f"{self.metric} {self.operator} {plain(self.bound)}"
@@ -91,12 +99,12 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of a sample's positives and negatives are flagged; arrays [n] of as many thresholds or resamples."""
+    """How many of a sample's positives and negatives each of n thresholds flags [n], and how many there are."""
 
     flagged_positives: Counted
     flagged_negatives: Counted
-    positives: Counted
-    negatives: Counted
+    positives: np.int64
+    negatives: np.int64
 
     def metrics(self, conditions: Conditions) -> dict[Metric, Floats]:
         """All metrics [n], NaN where undefined.
@@ -106,20 +114,43 @@ class Counts:
         differ (Saerens, Latinne and Decaestecker 2002, Neural Computation 14(1), 21-41).
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            recall = self.flagged_positives / self.positives
-            false_alarms = self.flagged_negatives / self.negatives
-            share: Floats | float = self.positives / (self.positives + self.negatives)
-            if conditions.prevalence is not None:
-                share = conditions.prevalence
-            hits = share * recall
-            flagged = hits + (1 - share) * false_alarms
-            return {
-                "precision": hits / flagged,
-                "recall": recall,
-                "f1": 2 * hits / (flagged + share),
-                "specificity": 1 - false_alarms,
-                "false_positive_rate": false_alarms,
-                "flagged_share": flagged,
-                "reviews_per_day": flagged
-                * (np.nan if conditions.reports_per_day is None else conditions.reports_per_day),
-            }
+            recall, false_alarms = self.flagged_positives / self.positives, self.flagged_negatives / self.negatives
+            return self._metrics(recall, false_alarms, conditions)
+
+    def limit(self, metric: Metric, level: float, conditions: Conditions) -> Floats:
+        """The `level` quantile [n] of a metric, given the counts; NaN where it is undefined.
+
+        Recall and false-positive rate are drawn from Beta(k + 1/2, n - k + 1/2), Jeffreys' interval (Brown, Cai and
+        DasGupta 2001, Statistical Science 16(2), 101-133), and the metric follows; the prevalence is not drawn. As
+        there, the limit never leaves the metric itself outside: 0 of n has 0 as its lower one.
+        """
+        rng, value = np.random.default_rng(SEED), self.metrics(conditions)[metric]
+        found = np.empty_like(value)
+        for start in range(0, len(value), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            recall = _drawn(rng, self.flagged_positives[part], self.positives)
+            false_alarms = _drawn(rng, self.flagged_negatives[part], self.negatives)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                drawn = self._metrics(recall, false_alarms, conditions)[metric]
+            found[part] = np.quantile(drawn, level, axis=0)
+        return np.minimum(found, value) if level < 0.5 else np.maximum(found, value)
+
+    def _metrics(self, recall: Floats, false_alarms: Floats, conditions: Conditions) -> dict[Metric, Floats]:
+        share: Floats | float = self.positives / (self.positives + self.negatives)
+        if conditions.prevalence is not None:
+            share = conditions.prevalence
+        hits = share * recall
+        flagged = hits + (1 - share) * false_alarms
+        return {
+            "precision": hits / flagged,
+            "recall": recall,
+            "f1": 2 * hits / (flagged + share),
+            "specificity": 1 - false_alarms,
+            "false_positive_rate": false_alarms,
+            "flagged_share": flagged,
+            "reviews_per_day": flagged * (np.nan if conditions.reports_per_day is None else conditions.reports_per_day),
+        }
+
+
+def _drawn(rng: np.random.Generator, flagged: Counted, n: np.int64) -> Floats:
+    return rng.beta(flagged + 0.5, n - flagged + 0.5, (DRAWS, len(flagged)))

@@ -21,6 +21,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from models.prepare import Prepared, is_named
 
+_UNSAID = {"und", "mul", "mis", "zxx"}  # ISO 639-2: undetermined, several, without a code, no language at all
 MAX_READ = 400  # characters; more tell no more
 MIN_LETTERS = 15  # in fewer, slang and names look foreign
 MAX_ENGLISH = 0.1
@@ -31,6 +32,14 @@ _KEPT = (
     "zxx"
 )
 _ASIDE = re.compile(r"\S*(?:://|www\.|[@#]\w)\S*")
+
+
+def primary_language(tag: str | None) -> str | None:
+    """The language of a BCP 47 tag, without its region or script; None where the tag names none."""
+    primary = re.split("[-_]", tag or "")[0].lower()
+    if primary in _UNSAID:
+        return None
+    return "en" if primary == "eng" else primary or None
 
 
 def is_foreign(source: str, prepared: Prepared) -> bool:

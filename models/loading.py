@@ -1,11 +1,10 @@
 """Loading a bundle for use: read it, check its hashes, and have it reproduce its golden outputs."""
 
-import math
 from datetime import datetime
 from pathlib import Path
 
 from models.bundle import Bundle
-from models.errors import BundleRefused
+from models.errors import BundleRefused, FrontlineError
 from models.report import Content, Report
 from models.scorer import Scorer
 
@@ -13,7 +12,12 @@ from models.scorer import Scorer
 def load_bundle(path: Path) -> Bundle:
     """Read a bundle and verify its schema, its hashes and its golden outputs. Raises BundleRefused."""
     bundle = Bundle.read(path)
-    check_golden(bundle)
+    try:
+        check_golden(bundle)
+    except FrontlineError:
+        raise
+    except Exception as error:  # whatever a part holds; the messages of libraries may quote texts
+        raise BundleRefused(f"{path}: its graphs cannot be used ({type(error).__qualname__})") from error
     return bundle
 
 
@@ -31,6 +35,5 @@ def check_golden(bundle: Bundle) -> None:
         worst = max(
             [worst, *(abs(a - b) for a, b in zip(expected, found, strict=True) if a is not None and b is not None)]
         )
-    if not math.isfinite(worst) or worst > bundle.manifest.golden_tolerance:
-        limit = bundle.manifest.golden_tolerance
+    if worst > (limit := bundle.manifest.golden_tolerance):
         raise BundleRefused(f"{bundle.path}: golden outputs differ by {worst:.4f}, more than {limit:g}")

@@ -4,9 +4,11 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from models import disguise
+from models.report import MAX_TEXT
 
 Version = Literal["prepare.v1", "prepare.v2"]
 VERSION: Version = "prepare.v2"  # v1 leaves spelling alone
@@ -18,11 +20,15 @@ _CLUSTER = re.compile(r".[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Prepared text with, for each of its characters, the code points [start, end) of the source that it came from."""
+    """Prepared text with, for each of its characters, the code points [start, end) of the source that it came from.
+
+    `cut`: it grew too long, so that the end of the source is missing.
+    """
 
     text: str
     starts: Sequence[int]
     ends: Sequence[int]
+    cut: bool = False
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
         """Map the prepared characters [start, end), not empty, to code points of the text as sent."""
@@ -31,29 +37,36 @@ class Prepared:
 
 def prepare(source: str, version: Version = VERSION) -> Prepared:
     """Prepare a text of any length: compatibility-normalise, drop hidden and control characters, unmask look-alike
-    letters, name emoji, join white space, and undo disguised spelling. Idempotent on its own output.
+    letters, name emoji, join white space, and undo disguised spelling.
+
+    Emoji and ligatures make a text longer; it is cut at MAX_TEXT characters, or at its own length where that is more.
+    "prepare.v1" leaves its own output as it is; "prepare.v2" may change it, as undoing one spelling can bring out
+    another (l0000l → looool → lool).
     """
     starts: Sequence[int] = range(len(source))
     ends: Sequence[int] = range(1, len(source) + 1)
+    cut = False
     # Until nothing changes, because one disguise can hide another: most texts take no pass, the others one or two.
     while not _PLAIN.fullmatch(source):
         found = _pass(source)
         starts, ends = [starts[i] for i in found.starts], [ends[i - 1] for i in found.ends]
+        cut = cut or found.cut
         if found.text == source:
             break
         source = found.text
     if version == "prepare.v1":
-        return Prepared(source, starts, ends)
+        return Prepared(source, starts, ends, cut)
     text, kept = disguise.plain_spelling(source)
     if len(kept) < len(source):
         starts, ends = [starts[i] for i in kept], [ends[i] for i in kept]
-    return Prepared(text, starts, ends)
+    return Prepared(text, starts, ends, cut)
 
 
 def _pass(source: str) -> Prepared:
     text: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
+    longest = max(MAX_TEXT, len(source))
     for piece, start, end in _pieces(source):
         for character in piece:
             if character == " " and (not text or text[-1] == " "):
@@ -61,15 +74,22 @@ def _pass(source: str) -> Prepared:
             text.append(character)
             starts.append(start)
             ends.append(end)
+        if len(text) > longest:
+            break
+    cut = len(text) > longest
+    del text[longest:]
     while text and text[-1] == " ":
         text.pop()
     disguise.latin_letters(text)
-    return Prepared("".join(text), starts[: len(text)], ends[: len(text)])
+    return Prepared("".join(text), starts[: len(text)], ends[: len(text)], cut)
 
 
 def _pieces(source: str) -> Iterator[tuple[str, int, int]]:
     for match in _CLUSTER.finditer(source):
-        yield _normalise(match.group()), match.start(), match.end()
+        cluster = match.group()
+        # Few letters make up a text; long piles of marks are rare, and too large to keep.
+        normalise = _remembered if len(cluster) <= MAX_MARKS + 1 else _normalise
+        yield normalise(cluster), match.start(), match.end()
 
 
 def _normalise(cluster: str) -> str:
@@ -92,6 +112,9 @@ def _normalise(cluster: str) -> str:
         else:
             kept.append(character)
     return "".join(kept)
+
+
+_remembered = lru_cache(maxsize=4096)(_normalise)
 
 
 def is_named(character: str) -> bool:

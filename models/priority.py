@@ -12,7 +12,6 @@ SEVERITY_HARM = (0.0, 1.0, 3.0, 9.0, 27.0)  # each step of severity does about t
 FORECAST_HOURS = 12.0  # views still to come are those of the next hours at the present rate
 UNKNOWN_VIEWS = 100.0  # forecast where the report does not say
 PRIOR_UPHELD = 0.5  # mean of the prior in upheld_share: a reporter without history changes nothing
-UNSEEN_HARM = 0.3  # share of the base severity's harm that a bare reason counts where no model speaks
 
 
 def prioritise(
@@ -20,10 +19,15 @@ def prioritise(
     taxonomy: Taxonomy,
     categories: Sequence[CategoryScore],
     severity: SeverityScore | None,
+    violation: float,
     received_at: datetime,
 ) -> Priority:
-    """Place one report. `value` is expected harm per unit of waiting; its components add up to it."""
-    target, spread = _harm(report, taxonomy, categories, severity)
+    """Place one report. `value` is expected harm per unit of waiting; its components add up to it.
+
+    `severity` is the model's own, None where it abstains. There the harm is that of a typical violation times
+    `violation`, which is then the bundle's prevalence moved by the metadata.
+    """
+    target, spread = _harm(report, taxonomy, categories, severity, violation)
     views = report.exposure.views_per_hour
     forecast = UNKNOWN_VIEWS if views is None else views * FORECAST_HOURS
     spread *= forecast / 1000
@@ -54,22 +58,49 @@ def of_case(priorities: Sequence[Priority], taxonomy: Taxonomy) -> Priority:
     return first.model_copy(update={"due_at": min(priority.due_at for priority in priorities)})
 
 
+def named(taxonomy: Taxonomy, categories: Sequence[CategoryScore]) -> list[Category]:
+    """The categories that a rule, or a reason that no model could judge, settles: a case is at least as bad as they."""
+    return [taxonomy[score.category] for score in categories if score.source in ("rule", "reason") and score.flagged]
+
+
 def _harm(
-    report: Report, taxonomy: Taxonomy, categories: Sequence[CategoryScore], severity: SeverityScore | None
+    report: Report,
+    taxonomy: Taxonomy,
+    categories: Sequence[CategoryScore],
+    severity: SeverityScore | None,
+    violation: float,
 ) -> tuple[float, float]:
-    """Harm to the target, and per 1,000 more viewers: Σ P(severity) × weight × mean harm of the categories."""
-    fixed = [taxonomy[score.category] for score in categories if score.source in ("rule", "reason") and score.flagged]
-    weights = {score.category: score.probability for score in categories if score.probability}
+    """Harm to the target, and per 1,000 more viewers: the greatest of what rules, reason and model say.
+
+    A rule on a light category must not hide the serious one that the model sees.
+    """
+    if severity is None:
+        target, spread = _typical_harm(report, taxonomy, violation)
+    else:
+        target, spread = _modelled_harm(taxonomy, categories, severity)
+    for category in named(taxonomy, categories):
+        harm = SEVERITY_HARM[category.base_severity]
+        target, spread = max(target, harm * category.harm.target), max(spread, harm * category.harm.spread)
+    return target, spread
+
+
+def _typical_harm(report: Report, taxonomy: Taxonomy, violation: float) -> tuple[float, float]:
+    """Where the model abstains: P(violation) × harm of a typical case of the reason's category; without a reason, of
+    the mean over all learnt ones."""
     reason = taxonomy.of_reason(report.reason)
-    if severity is None:  # nothing but a reason to go by
-        category = fixed[0] if fixed else reason
-        if category is None:
-            return 0.0, 0.0
-        harm = UNSEEN_HARM * SEVERITY_HARM[category.base_severity]
-        return harm * category.harm.target, harm * category.harm.spread
+    likely = [reason] if reason else [taxonomy[key] for key in taxonomy.learned]
+    share = violation / len(likely)
+    target = sum(SEVERITY_HARM[category.base_severity] * category.harm.target for category in likely)
+    spread = sum(SEVERITY_HARM[category.base_severity] * category.harm.spread for category in likely)
+    return share * target, share * spread
+
+
+def _modelled_harm(
+    taxonomy: Taxonomy, categories: Sequence[CategoryScore], severity: SeverityScore
+) -> tuple[float, float]:
+    """Σ P(severity) × harm of the severity × mean harm of the categories, weighted by their probability."""
+    weights = {score.category: score.probability for score in categories if score.probability}
     mean = sum(share * weight for share, weight in zip(severity.distribution, SEVERITY_HARM, strict=True))
-    if fixed:
-        return mean * max(c.harm.target for c in fixed), mean * max(c.harm.spread for c in fixed)
     total = sum(weights.values()) or 1.0
     target = sum(p * taxonomy[key].harm.target for key, p in weights.items()) / total
     spread = sum(p * taxonomy[key].harm.spread for key, p in weights.items()) / total
@@ -79,10 +110,11 @@ def _harm(
 def _lane(
     report: Report, taxonomy: Taxonomy, categories: Sequence[CategoryScore], severity: SeverityScore | None
 ) -> LaneLevel:
-    """The most urgent of: the severity's lane, the flagged categories' service levels, and the floors."""
+    """The most urgent of: the lanes of the severities, the flagged categories' service levels, and the floors."""
     flagged = [taxonomy[score.category] for score in categories if score.flagged]
     reason = taxonomy.of_reason(report.reason)
     candidates = [taxonomy.lanes[-1]]
+    candidates += [_of_severity(taxonomy, category.base_severity) for category in named(taxonomy, categories)]
     if severity is not None:
         candidates.append(_of_severity(taxonomy, Severity[severity.level.upper()]))
     candidates += [_of_service_level(taxonomy, category) for category in flagged]

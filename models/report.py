@@ -15,7 +15,7 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$")]
 
 
 def _not_ancient(value: datetime) -> datetime:
@@ -136,11 +136,11 @@ def parse_report(value: object) -> tuple[Report, list[str]]:
     try:
         report = Report.model_validate(value)
     except ValidationError as error:
-        raise explain(error, Report) from None
+        raise first_error(error, Report) from None
     return report, [f"unknown_field:{path}" for path in _unknown(value, report)]
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> InvalidReport:
+def first_error(error: ValidationError, model: type[BaseModel]) -> InvalidReport:
     """The first thing wrong with a value for `model`, in words that never quote the value."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
@@ -188,12 +188,16 @@ def _json_type(value: object) -> str:
     return names.get(type(value), "an object")
 
 
-def _unknown(value: Mapping[str, Any], part: BaseModel, prefix: str = "") -> list[str]:
+def _unknown(value: object, known: object, prefix: str = "") -> list[str]:
     """Dotted paths of the fields that the contract does not know, at most 20, their names made harmless."""
     found: list[str] = []
-    for key, inner in value.items():
-        if key not in type(part).model_fields:
-            found.append(prefix + re.sub(r"[^\w-]", "?", key)[:64])
-        elif isinstance(known := getattr(part, key), BaseModel) and isinstance(inner, Mapping):
-            found += _unknown(inner, known, f"{prefix}{key}.")
+    if isinstance(value, list) and isinstance(known, list):
+        for i, (inner, part) in enumerate(zip(value, known, strict=True)):
+            found += _unknown(inner, part, f"{prefix}{i}.")
+    elif isinstance(value, Mapping) and isinstance(known, BaseModel):
+        for key, inner in value.items():
+            if key in type(known).model_fields:
+                found += _unknown(inner, getattr(known, key), f"{prefix}{key}.")
+            else:
+                found.append(prefix + re.sub(r"[^\w-]", "?", key)[:64])
     return found[:20]

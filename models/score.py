@@ -23,7 +23,10 @@ class ModelRef(_Part):
 
 
 class Violation(_Part):
-    """Calibrated P(any policy violation) with its 95 % interval; null where the model abstains."""
+    """Calibrated P(any policy violation) with its 95 % interval; null where the model abstains.
+
+    The interval alone is null where the bundle knows none.
+    """
 
     probability: Probability | None
     interval: tuple[Probability, Probability] | None
@@ -131,5 +134,11 @@ class Score(_Part):
     severity: SeverityScore | None  # null where the model abstains and no rule or reason fixes it
     priority: Priority
     hints: Hints | None = None
-    warnings: list[str] = []
+    warnings: list[str] = Field(
+        default=[],
+        description="`truncated`: only the beginning of the text was read. The model abstains on `no_text`, "
+        "`language_unsupported` and `out_of_distribution`; `metadata_only` then says that the priority rests on the "
+        "metadata, the reason and the rules alone. `unknown_field:<path>`: a field that the contract does not know. "
+        "`unknown_reason`: the stated reason maps to no category.",
+    )
     abstained: bool

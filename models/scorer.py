@@ -7,12 +7,12 @@ from datetime import datetime
 
 from models import explain, language, priority, severity
 from models.bundle import Bundle
-from models.calibration import sigmoid
+from models.calibration import logit, sigmoid
 from models.metadata import MetadataModel, featurise
-from models.prepare import Prepared, prepare
+from models.prepare import Prepared, Version, prepare
 from models.report import Content, Report
-from models.runtime import Floats, Signal, read_text
-from models.score import CategoryScore, Hints, Priority, Score, SeverityScore, Violation
+from models.runtime import Signal, read_text
+from models.score import CategoryScore, Hints, Priority, Score, SeverityScore, Span, Violation
 from models.taxonomy import Category
 
 
@@ -29,11 +29,14 @@ class Scorer:
         self._text = bundle.text_model()
         self._heads = bundle.heads()
         language.warm()
+        # What a score depends on besides the report: the same report scored otherwise is another score.
+        self._identity = f"{bundle.digest}\nmetadata {'on' if metadata else 'off'}"
         cap = manifest.metadata_cap if metadata else 0.0
         self._metadata = MetadataModel(bundle.path / "metadata.onnx", cap)
+        self._prior = logit(manifest.prevalence["violation"])  # log-odds of a violation where nothing is read
         self._output = {name: i for i, name in enumerate(manifest.outputs)}
         self._rules = {
-            category.key: re.compile("|".join(rf"(?<!\w){re.escape(rule.casefold())}(?!\w)" for rule in category.rules))
+            category.key: _pattern(category.rules, manifest.prepare)
             for category in bundle.taxonomy.categories
             if category.rules
         }
@@ -46,21 +49,29 @@ class Scorer:
         signal, doubts = self._read(report.content, prepared)
         trusted = signal if signal and not set(doubts) & ABSTAIN else None
         rule = {key for key, pattern in self._rules.items() if pattern.search(prepared.text.casefold())}
-        text_log_odds = self._log_odds(trusted, "violation") if trusted else 0.0
+        text_log_odds = self._log_odds(trusted, "violation") if trusted else self._prior
         features = featurise(report, self.bundle.taxonomy)
-        shift = self._metadata.shift(text_log_odds, features) if trusted else 0.0
+        shift = self._metadata.shift(text_log_odds, features)
+        violation = sigmoid(text_log_odds + shift)
         categories = self._categories(report, trusted, rule)
-        level = self._severity(trusted, text_log_odds + shift, categories)
+        modelled = self._severity(trusted, violation) if trusted else None
+        if not trusted:
+            doubts.append("metadata_only")
         return Score(
             report_id=report.report_id,
             score_id=self._score_id(report),
             model=self._model,
             violation=self._violation(trusted, shift),
             categories=categories,
-            severity=level,
-            priority=priority.prioritise(report, self.bundle.taxonomy, categories, level, received_at),
-            hints=self._hints(report, prepared, trusted, features, categories) if explain else None,
-            warnings=[*warnings, *doubts],
+            severity=self._settled(modelled, categories),
+            priority=priority.prioritise(report, self.bundle.taxonomy, categories, modelled, violation, received_at),
+            hints=Hints(
+                spans=self._spans(prepared, trusted, categories) if trusted else [],
+                reasons=self._metadata.reasons(report, text_log_odds, features),
+            )
+            if explain
+            else None,
+            warnings=[*warnings, *self._reason_unknown(report), *doubts],
             abstained=trusted is None,
         )
 
@@ -69,28 +80,44 @@ class Scorer:
         return priority.of_case([score.priority for score in scores], self.bundle.taxonomy)
 
     def signal(self, text: str) -> Signal:
-        """The raw outputs and the embedding of a text, for training, retraining and audit."""
+        """The raw outputs and the embedding of a text, read whether or not the scorer abstains on it."""
         return read_text(self._text, self._heads, prepare(text, self.bundle.manifest.prepare).text)
 
+    def abstains(self, text: str, distance: float) -> bool:
+        """Whether it abstains on a text that comes without a language and has this `Signal.distance`."""
+        prepared = prepare(text, self.bundle.manifest.prepare)
+        return self._unread(text, None, prepared) is not None or self._is_far(distance)
+
     def _read(self, content: Content, prepared: Prepared) -> tuple[Signal | None, list[str]]:
-        if not prepared.text:
-            return None, ["no_text"]
-        if not self._reads(content, prepared):
-            return None, ["language_unsupported"]
+        if reason := self._unread(content.text or "", content.language, prepared):
+            return None, [*(["truncated"] if prepared.cut else []), reason]  # rules were looked for in it all the same
         signal = read_text(self._text, self._heads, prepared.text)
-        doubts = ["truncated"] if signal.cut else []
-        if signal.distance > self.bundle.manifest.max_distance:
+        doubts = ["truncated"] if signal.cut or prepared.cut else []
+        if self._is_far(signal.distance):
             doubts.append("out_of_distribution")
         return signal, doubts
 
-    def _reads(self, content: Content, prepared: Prepared) -> bool:
+    def _unread(self, text: str, stated: str | None, prepared: Prepared) -> str | None:
+        """Why the model does not read a text; None where it does."""
+        if not prepared.text:
+            return "no_text"
+        return None if self._reads(text, stated, prepared) else "language_unsupported"
+
+    def _reads(self, text: str, stated: str | None, prepared: Prepared) -> bool:
         """Whether the text is in a language of the bundle. Another one is believed where stated; English is checked,
         as platforms state it for everything."""
         languages = self.bundle.manifest.languages
-        stated = re.split("[-_]", content.language or languages[0])[0].lower()
-        if stated not in languages:
+        known = language.primary_language(stated)
+        if known is not None and known not in languages:
             return False
-        return languages != ["en"] or not language.is_foreign(content.text or "", prepared)
+        return languages != ["en"] or not language.is_foreign(text, prepared)
+
+    def _reason_unknown(self, report: Report) -> list[str]:
+        mapped = report.reason is None or self.bundle.taxonomy.of_reason(report.reason) is not None
+        return [] if mapped else ["unknown_reason"]
+
+    def _is_far(self, distance: float) -> bool:
+        return distance > self.bundle.manifest.max_distance
 
     def _log_odds(self, signal: Signal, output: str) -> float:
         return self.bundle.manifest.calibration[output].log_odds(float(signal.logits[self._output[output]]))
@@ -98,11 +125,11 @@ class Scorer:
     def _violation(self, signal: Signal | None, shift: float) -> Violation:
         if signal is None:
             return Violation(probability=None, interval=None)
-        low, high = self.bundle.manifest.band.at(float(signal.logits[self._output["violation"]]))
-        point = self._log_odds(signal, "violation")
-        return Violation(
-            probability=_probability(point + shift), interval=(_probability(low + shift), _probability(high + shift))
-        )
+        probability = _probability(self._log_odds(signal, "violation") + shift)
+        if (band := self.bundle.manifest.band) is None:
+            return Violation(probability=probability, interval=None)
+        low, high = band.at(float(signal.logits[self._output["violation"]]))
+        return Violation(probability=probability, interval=(_probability(low + shift), _probability(high + shift)))
 
     def _categories(self, report: Report, signal: Signal | None, rule: set[str]) -> list[CategoryScore]:
         reason = self.bundle.taxonomy.of_reason(report.reason)
@@ -127,38 +154,36 @@ class Scorer:
             source="rule" if rule else "model" if modelled else "reason" if reason else "none",
         )
 
-    def _severity(
-        self, signal: Signal | None, violation: float, categories: Sequence[CategoryScore]
-    ) -> SeverityScore | None:
-        fixed = [self.bundle.taxonomy[s.category] for s in categories if s.flagged and s.source in ("rule", "reason")]
-        worst = max((category.base_severity for category in fixed), default=None)
-        if signal is None:
-            return None if worst is None else severity.fixed(worst)
-        exceed = [sigmoid(self._log_odds(signal, f"severity_{k}")) for k in (2, 3, 4)]
-        scored = severity.from_exceedance(sigmoid(violation), exceed)
-        return scored if worst is None or scored.expected >= worst else severity.fixed(worst)
+    def _severity(self, signal: Signal, violation: float) -> SeverityScore:
+        exceed = [sigmoid(self._log_odds(signal, name)) for name in severity.SEVERITIES]
+        return severity.from_exceedance(violation, exceed)
 
-    def _hints(
-        self,
-        report: Report,
-        prepared: Prepared,
-        signal: Signal | None,
-        features: Floats,
-        categories: Sequence[CategoryScore],
-    ) -> Hints:
-        if signal is None:
-            return Hints(spans=[], reasons=[])
+    def _settled(self, modelled: SeverityScore | None, categories: Sequence[CategoryScore]) -> SeverityScore | None:
+        """The model's severity, or that of the worst category that a rule or a reason settles, whichever is higher."""
+        fixed = priority.named(self.bundle.taxonomy, categories)
+        worst = max((category.base_severity for category in fixed), default=None)
+        if worst is None or (modelled is not None and modelled.expected >= worst):
+            return modelled
+        return severity.fixed(worst)
+
+    def _spans(self, prepared: Prepared, signal: Signal, categories: Sequence[CategoryScore]) -> list[Span]:
         scored = [s for s in categories if s.probability is not None]
         wanted = [s.category for s in scored if s is scored[0] or (s.flagged and s.source == "model")]
         calibration = self.bundle.manifest.calibration
         outputs = [explain.Output(key, self._output[key], calibration[key].slope) for key in wanted]
-        spans = explain.spans(prepared, signal, outputs, self._text, self._heads) if outputs else []
-        reasons = self._metadata.reasons(report, self._log_odds(signal, "violation"), features)
-        return Hints(spans=spans, reasons=reasons)
+        return explain.spans(prepared, signal, outputs, self._text, self._heads) if outputs else []
 
     def _score_id(self, report: Report) -> str:
-        body = f"{self.bundle.digest}\n{report.model_dump_json()}"
+        body = f"{self._identity}\n{report.model_dump_json()}"
         return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def _pattern(rules: Sequence[str], version: Version) -> re.Pattern[str]:
+    """What finds rules in a prepared, casefolded text: as preparation writes them, and with their spelling left alone,
+    as inside an address or a hashtag it is not undone."""
+    versions: tuple[Version, ...] = ("prepare.v1", version)
+    forms = sorted({prepare(rule, each).text.casefold() for rule in rules for each in versions})
+    return re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in forms))
 
 
 ABSTAIN = {"out_of_distribution"}  # a doubt after which the text's signal is not used

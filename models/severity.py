@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from models.score import SeverityScore
 from models.taxonomy import Severity
 
+SEVERITIES = ("severity_2", "severity_3", "severity_4")  # outputs: P(≥2 | ≥1), P(≥3 | ≥2), P(≥4 | ≥3)
+
 
 def from_exceedance(violation: float, exceed: Sequence[float]) -> SeverityScore:
     """Distribution from P(violation) and P(≥2 | ≥1), P(≥3 | ≥2), P(≥4 | ≥3).

@@ -1,13 +1,16 @@
 """The policy taxonomy: which categories exist, how much harm each does, and how soon a case of it is due."""
 
+import re
 from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from models.errors import InvalidTaxonomy
+from models.prepare import prepare
 
 Lane = Literal["specialist", "critical", "high", "standard", "low"]
 
@@ -33,6 +36,13 @@ class Harm(_Frozen):
     spread: float = Field(ge=0)  # by reaching its audience, scaled by forecast exposure
 
 
+def _not_blank(rule: str) -> str:
+    # Rules are looked for in prepared text; one of which preparation leaves nothing would be found everywhere.
+    if not prepare(rule).text:
+        raise ValueError("holds nothing that could be found in a text")
+    return rule
+
+
 class Category(_Frozen):
     """One policy category; see `datasets/taxonomy.yaml` for the fields."""
 
@@ -45,7 +55,7 @@ class Category(_Frozen):
     harm: Harm
     service_level_hours: float = Field(gt=0)
     reasons: list[str]
-    rules: list[str]
+    rules: list[Annotated[str, AfterValidator(_not_blank)]]
     learned: bool
     floor: Lane | None = None
     hidden: bool = False
@@ -70,7 +80,9 @@ class Taxonomy(_Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         keys = [category.key for category in self.categories]
-        reasons = [reason for category in self.categories for reason in category.reasons]
+        reasons = [
+            reason for category in self.categories for reason in {_folded(reason) for reason in category.reasons}
+        ]
         for what, names in (("category", keys), ("reason", reasons), ("lane", [str(lane.lane) for lane in self.lanes])):
             if repeated := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what} {', '.join(repeated)} appears more than once")
@@ -81,7 +93,7 @@ class Taxonomy(_Frozen):
         """Read and check a taxonomy file. Raises InvalidTaxonomy."""
         try:
             return cls.model_validate(yaml.safe_load(path.read_text("utf-8")))
-        except (OSError, yaml.YAMLError, ValidationError) as error:
+        except (OSError, yaml.YAMLError, ValueError) as error:
             raise InvalidTaxonomy(f"{path.name} is not a usable taxonomy: {error}") from error
 
     @property
@@ -98,9 +110,18 @@ class Taxonomy(_Frozen):
         return next(category for category in self.categories if category.key == key)
 
     def of_reason(self, reason: str | None) -> Category | None:
-        """The category that a reporter's reason maps to, if any."""
-        return next((category for category in self.categories if reason in category.reasons), None)
+        """The category that a reporter's reason maps to, if any, whatever its case, hyphens, underscores and spaces."""
+        return None if reason is None else self._by_reason.get(_folded(reason))
+
+    @cached_property
+    def _by_reason(self) -> dict[str, Category]:
+        return {_folded(reason): category for category in self.categories for reason in category.reasons}
 
     def lane(self, name: str) -> LaneLevel:
         """The service level of a lane."""
         return next(level for level in self.lanes if level.lane == name)
+
+
+def _folded(reason: str) -> str:
+    """A reason as reasons are compared."""
+    return re.sub(r"[-_\s]+", "", reason.casefold())

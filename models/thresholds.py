@@ -1,6 +1,6 @@
 """From an intent to a threshold: chosen on the calibration part of the held-out answers, measured on the test part."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -10,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.bundle import Bundle
 from models.errors import InvalidIntent, NoThreshold
 from models.heldout import Probabilities, Truth
-from models.intents import GRAMMAR, Conditions, Constraint, Counts, Intent, Metric, plain
+from models.intents import CONFIDENCE, GRAMMAR, Conditions, Constraint, Counts, Intent, plain
 from models.score import ModelRef, Probability
 
 MIN_POSITIVES = 10  # fewer cannot choose a threshold
-RESAMPLES = 2000
-SEED = 7
+ENDS = (0.025, 0.975)
 
 
 class ThresholdRequest(BaseModel):
@@ -26,7 +25,7 @@ class ThresholdRequest(BaseModel):
         extra="forbid",
         strict=True,
         json_schema_extra={
-            "examples": [{"intent": "maximum recall @ precision >= 0.9", "category": "hate", "prevalence": 0.03}]
+            "examples": [{"intent": "maximum recall @ precision >= 0.5", "category": "hate", "prevalence": 0.03}]
         },
     )
 
@@ -43,7 +42,7 @@ class _Out(BaseModel):
 
 
 class Figure(_Out):
-    """A metric with its 95 % bootstrap interval; null where it is undefined. The calibration part has no intervals."""
+    """A metric with its 95 % interval (Jeffreys); null where undefined. The calibration part has no intervals."""
 
     value: float | None
     interval: tuple[float, float] | None
@@ -80,7 +79,13 @@ class ThresholdAnswer(_Out):
     reports_per_day: float | None
     calibration: PartFigures
     test: PartFigures
-    constraint_met_on_test: bool | None
+    constraint_met_on_test: Annotated[
+        bool | None,
+        Field(
+            description="Whether the whole 95 % interval on the test part keeps the bound; null without a bound. Where "
+            "the value keeps it and the interval does not, this is false, and a warning says so."
+        ),
+    ]
     explanation: list[str]
     warnings: list[str]
 
@@ -96,8 +101,8 @@ def answer(bundle: Bundle, asked: ThresholdRequest) -> ThresholdAnswer:
         raise InvalidIntent(f"the category must be one of {', '.join(held.outputs)}", field="category")
     chosen_on, measured_on = held.sample("calibration", asked.category), held.sample("test", asked.category)
     threshold = choose(intent, *chosen_on, conditions)
-    calibration = measure(threshold, *chosen_on, conditions, resamples=0)
-    test = measure(threshold, *measured_on, conditions, resamples=RESAMPLES)
+    calibration = measure(threshold, *chosen_on, conditions, intervals=False)
+    test = measure(threshold, *measured_on, conditions, intervals=True)
     return ThresholdAnswer(
         model=bundle.ref,
         category=asked.category,
@@ -108,16 +113,23 @@ def answer(bundle: Bundle, asked: ThresholdRequest) -> ThresholdAnswer:
         calibration=calibration,
         test=test,
         constraint_met_on_test=_met(intent.constraint, test),
-        explanation=[_choice(intent, threshold, calibration), _correction(asked.prevalence, calibration, test)],
-        warnings=_warnings(intent.constraint, threshold, *measured_on, test),
+        explanation=[
+            _choice(intent, threshold, calibration),
+            _correction(asked.prevalence, calibration, test),
+            _RELIANCE,
+            *_metadata(asked.category, bundle.manifest.metadata_cap),
+        ],
+        warnings=_warnings(intent.constraint, test),
     )
 
 
 def choose(intent: Intent, probability: Probabilities, truth: Truth, conditions: Conditions = Conditions()) -> float:
     """The threshold, one of the probabilities [n], that fulfils an intent on a sample.
 
-    Of equally good ones, that of highest recall plus specificity. Raises InvalidIntent where reports_per_day is needed
-    and absent, NoThreshold where there are fewer than 10 positives or negatives, or where none keeps the bound.
+    A bound must be kept with 90 % confidence: of many thresholds the best of those that merely measured well would
+    mostly have been lucky. Of equally good ones, that of highest recall plus specificity. Raises InvalidIntent where
+    reports_per_day is needed and absent, NoThreshold where there are fewer than 10 positives or negatives, or where
+    none keeps the bound.
     """
     if "reviews_per_day" in intent.metrics and conditions.reports_per_day is None:
         raise InvalidIntent("a bound on reviews_per_day needs reports_per_day", field="reports_per_day")
@@ -129,9 +141,9 @@ def choose(intent: Intent, probability: Probabilities, truth: Truth, conditions:
     metrics = counts.metrics(conditions)
     allowed = np.isfinite(metrics[intent.target])
     if intent.constraint:
-        allowed &= intent.constraint.met(metrics[intent.constraint.metric])
+        allowed &= intent.constraint.met(intent.constraint.limit(counts, conditions))
     if not allowed.any():
-        raise NoThreshold(_unreachable(intent, metrics))
+        raise NoThreshold(_unreachable(intent, counts, conditions))
     best = np.lexsort((metrics["recall"] + metrics["specificity"], metrics[intent.target], allowed))[-1]
     return float(thresholds[best])
 
@@ -147,61 +159,55 @@ def _every_threshold(probability: Probabilities, truth: Truth) -> tuple[Probabil
 
 
 def measure(
-    threshold: float, probability: Probabilities, truth: Truth, conditions: Conditions, *, resamples: int
+    threshold: float, probability: Probabilities, truth: Truth, conditions: Conditions, *, intervals: bool
 ) -> PartFigures:
-    """What a threshold gives on a sample, with percentile-bootstrap intervals over its rows."""
+    """What a threshold gives on a sample [n], with its 95 % intervals or without."""
     flagged = probability >= threshold
-    groups = np.array([(kind & side).sum() for side in (flagged, ~flagged) for kind in (truth, ~truth)])
-    points = _counts(groups[None]).metrics(conditions)
-    # Drawing rows with replacement draws their four counts from a multinomial: the same bootstrap without the rows.
-    shares = groups / max(len(truth), 1)
-    drawn = np.random.default_rng(SEED).multinomial(len(truth), shares, resamples if len(truth) else 0)
-    resampled = _counts(drawn).metrics(conditions)
-    figures = {name: _figure(float(points[name][0]), resampled[name]) for name in points}
+    hits, false_alarms = (np.array([(flagged & kind).sum()]) for kind in (truth, ~truth))
+    counts = Counts(hits, false_alarms, truth.sum(), (~truth).sum())
+    figures = {}
+    for name, value in counts.metrics(conditions).items():
+        ends = [float(counts.limit(name, level, conditions)[0]) for level in ENDS] if intervals else []
+        figures[name] = _figure(float(value[0]), ends)
     return PartFigures(n=len(truth), positives=int(truth.sum()), statistics=Statistics(**figures))
 
 
-def _counts(groups: npt.NDArray[np.int64]) -> Counts:
-    """From columns flagged positives, flagged negatives, other positives, other negatives."""
-    hits, false_alarms, misses, passed = groups.T
-    return Counts(hits, false_alarms, hits + misses, false_alarms + passed)
-
-
-def _figure(value: float, resampled: Probabilities) -> Figure:
-    defined = resampled[np.isfinite(resampled)]
-    if not np.isfinite(value) or not len(defined):
-        return Figure(value=_short(value) if np.isfinite(value) else None, interval=None)
-    low, high = np.quantile(defined, [0.025, 0.975])
-    return Figure(value=_short(value), interval=(_short(low), _short(high)))
+def _figure(value: float, ends: Sequence[float]) -> Figure:
+    if np.isnan(value):
+        return Figure(value=None, interval=None)
+    return Figure(value=_short(value), interval=(_short(ends[0]), _short(ends[1])) if ends else None)
 
 
 def _short(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _unreachable(intent: Intent, metrics: Mapping[Metric, Probabilities]) -> str:
+def _unreachable(intent: Intent, counts: Counts, conditions: Conditions) -> str:
     constraint = intent.constraint
     metric = constraint.metric if constraint else intent.target
-    reached = metrics[metric][np.isfinite(metrics[metric])]
-    if constraint is None or not len(reached):
+    value = counts.metrics(conditions)[metric]
+    if constraint is None or not np.isfinite(value).any():
         return f"{metric} is undefined at every threshold of the calibration part"
-    best = (
-        f"highest reachable is {reached.max():.4g}" if constraint.operator == ">=" else f"lowest is {reached.min():.4g}"
+    which, best = ("highest", np.nanmax) if constraint.operator == ">=" else ("lowest", np.nanmin)
+    return (
+        f"no threshold gives {constraint} with {CONFIDENCE:.0%} confidence on the calibration part "
+        f"({counts.positives} positives, {counts.negatives} negatives): the {which} {metric} that can be relied on so "
+        f"is {best(constraint.limit(counts, conditions)):.4g}, the {which} measured {best(value):.4g}"
     )
-    return f"no threshold gives {constraint} on the calibration part; the {best}"
 
 
 def _met(constraint: Constraint | None, test: PartFigures) -> bool | None:
     if constraint is None:
         return None
-    value = getattr(test.statistics, constraint.metric).value
-    return value is not None and bool(constraint.met(value))
+    interval = getattr(test.statistics, constraint.metric).interval
+    return interval is not None and all(constraint.met(end) for end in interval)
 
 
 def _choice(intent: Intent, threshold: float, part: PartFigures) -> str:
     reached = " and ".join(f"{name} {getattr(part.statistics, name).value:.4g}" for name in intent.metrics)
+    sure = f" that keep `{intent.constraint}` with {CONFIDENCE:.0%} confidence (one-sided)" if intent.constraint else ""
     return (
-        f"Of all thresholds, {plain(threshold)} fulfils `{intent}` best on the calibration part "
+        f"Of all thresholds{sure}, {plain(threshold)} fulfils `{intent}` best on the calibration part "
         f"({part.n} texts, {part.positives} positive), with {reached}; the intervals are those of the test part."
     )
 
@@ -226,21 +232,27 @@ def _correction(prevalence: float | None, calibration: PartFigures, test: PartFi
     )
 
 
-def _warnings(
-    constraint: Constraint | None, threshold: float, probability: Probabilities, truth: Truth, test: PartFigures
-) -> list[str]:
+_RELIANCE = (
+    "Intervals and confidence come from Jeffreys' intervals of recall and false-positive rate (Brown, Cai and DasGupta "
+    "2001), with the prevalence taken as exact. They treat the texts as independent, but texts of one source are "
+    "alike, and sources are not resampled: on another mix of sources the figures may differ by more."
+)
+
+
+def _metadata(category: str, cap: float) -> list[str]:
+    if category != "violation" or not cap:
+        return []
+    return [
+        "The threshold was chosen on what the text alone says, while `violation.probability` of a score also takes in "
+        f"the metadata of the report, which may move it by up to {cap:.4g} in log-odds either way."
+    ]
+
+
+def _warnings(constraint: Constraint | None, test: PartFigures) -> list[str]:
     found = [_missed(constraint, getattr(test.statistics, constraint.metric))] if constraint else []
-    for name, kind in (("positives", truth), ("negatives", ~truth)):
-        n, flagged = int(kind.sum()), int((probability[kind] >= threshold).sum())
+    for n, name in ((test.positives, "positives"), (test.n - test.positives, "negatives")):
         if n < MIN_POSITIVES:
             found.append(f"The test part has {n} {name}: too few to say anything.")
-        elif flagged in (0, n):
-            # A bootstrap of what never happened never happens: Hanley and Lippman-Hand 1983.
-            which, other = ("none", "are") if flagged == 0 else ("all", "are not")
-            found.append(
-                f"Of the {n} {name} of the test part {which} are flagged, so the intervals are too narrow: by the rule "
-                f"of three, up to {3 / n:.2%} of such texts {other} flagged all the same."
-            )
     return [warning for warning in found if warning]
 
 
@@ -251,5 +263,8 @@ def _missed(constraint: Constraint, figure: Figure) -> str:
         return f"The test part misses `{constraint}`: {constraint.metric} is {figure.value:.4g} there."
     if figure.interval and not all(constraint.met(end) for end in figure.interval):
         low, high = figure.interval
-        return f"The interval of {constraint.metric} on the test part, {low:.4g} to {high:.4g}, misses `{constraint}`."
+        return (
+            f"On the test part {constraint.metric} is {figure.value:.4g}, which keeps `{constraint}`, but its "
+            f"interval, {low:.4g} to {high:.4g}, does not."
+        )
     return ""

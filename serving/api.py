@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
 from models import Report, Score
+from models.report import Id
 from serving import console, decisions, desk, models_api, queue
 from serving.auth import READERS, SCORERS, WORKERS, Identity
 from serving.cases import read_case, read_report
 from serving.errors import InvalidRequest, TooManyReports
-from serving.http import documentation
+from serving.http import documentation, metrics
 from serving.http.access import allow, runtime_of
-from serving.http.bodies import checked, json_body
+from serving.http.bodies import as_model, json_body
 from serving.http.documentation import body, errors
 from serving.http.edge import Edge
 from serving.http.errors import install as install_errors
@@ -42,7 +43,11 @@ Intake = Annotated[Identity, Depends(allow(*SCORERS))]
 Reader = Annotated[Identity, Depends(allow(*READERS))]
 Reviewer = Annotated[Identity, Depends(allow(*WORKERS))]
 Body = Annotated[object, Depends(json_body)]
-Explain = Annotated[Literal["spans"] | None, Query(description="`spans` adds hints to the score.")]
+MAX_EXPLAINED = 32  # reports of a batch: to explain one takes the model up to 24 runs more
+Explain = Annotated[
+    Literal["spans"] | None,
+    Query(description=f"`spans` adds hints to the score; a batch then holds at most {MAX_EXPLAINED} reports."),
+]
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -59,6 +64,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(router)
     app.include_router(models_api.router)
     console.install(app)
+    metrics.install(app)
     install_errors(app)
     documentation.install(app)
     app.add_middleware(
@@ -88,7 +94,7 @@ def score_one(runtime: In, _who: Intake, value: Body, explain: Explain = None) -
 )
 def score_many(request: Request, runtime: In, _who: Intake, value: Body, explain: Explain = None) -> Response:
     """Score several reports; nothing is kept, and a bad report fails alone."""
-    items = _items(runtime, value)
+    items = _items(runtime, value, explain=explain is not None)
     return _batch(request, score_all(runtime.scorer, items, _now(), explain=explain is not None))
 
 
@@ -118,13 +124,13 @@ def post_reports(request: Request, runtime: In, _who: Intake, value: Body) -> Re
 
 
 @router.get("/reports/{report_id}", tags=["reports"], responses=errors(404, 422))
-def get_report(runtime: In, _who: Reader, report_id: str) -> ReportAnswer:
+def get_report(runtime: In, _who: Reader, report_id: Id) -> ReportAnswer:
     """What became of a report."""
     return read_report(runtime.store, report_id)
 
 
 @router.get("/cases/{case_id}", tags=["cases"], responses=errors(404, 422))
-def get_case(runtime: In, who: Reader, case_id: str) -> CaseOut:
+def get_case(runtime: In, who: Reader, case_id: Id) -> CaseOut:
     """A case, with its content for those who may see it."""
     return read_case(runtime.store, case_id, who, _now())
 
@@ -138,7 +144,7 @@ def get_case(runtime: In, who: Reader, case_id: str) -> CaseOut:
 )
 def claim(runtime: In, who: Reviewer, value: Body, explain: Explain = None) -> Any:
     """Claim the next case under a lease."""
-    wanted = checked(ClaimRequest, value)
+    wanted = as_model(ClaimRequest, value)
     answer = desk.claim_next(
         runtime, who, _now(), lanes=wanted.lanes, languages=wanted.languages, explain=explain is not None
     )
@@ -151,10 +157,10 @@ def claim(runtime: In, who: Reviewer, value: Body, explain: Explain = None) -> A
     openapi_extra=body(ClaimToken),
     responses=errors(400, 409, 413, 415, 422),
 )
-def extend(runtime: In, who: Reviewer, claim_id: str, value: Body) -> ClaimOut:
+def extend(runtime: In, who: Reviewer, claim_id: Id, value: Body) -> ClaimOut:
     """Hold a claimed case for another lease from now."""
     lease = timedelta(seconds=runtime.settings.lease_seconds)
-    held = queue.extend(runtime.store, who, claim_id, checked(ClaimToken, value).token, lease=lease, now=_now())
+    held = queue.extend(runtime.store, who, claim_id, as_model(ClaimToken, value).token, lease=lease, now=_now())
     return ClaimOut(id=held.id, token=held.token, expires_at=held.expires_at)
 
 
@@ -165,9 +171,9 @@ def extend(runtime: In, who: Reviewer, claim_id: str, value: Body) -> ClaimOut:
     openapi_extra=body(ClaimToken),
     responses=errors(400, 409, 413, 415, 422),
 )
-def release(runtime: In, who: Reviewer, claim_id: str, value: Body) -> None:
+def release(runtime: In, who: Reviewer, claim_id: Id, value: Body) -> None:
     """Put a claimed case back undecided."""
-    queue.release(runtime.store, who, claim_id, checked(ClaimToken, value).token, now=_now())
+    queue.release(runtime.store, who, claim_id, as_model(ClaimToken, value).token, now=_now())
 
 
 @router.post(
@@ -178,7 +184,7 @@ def release(runtime: In, who: Reviewer, claim_id: str, value: Body) -> None:
 )
 def post_decision(runtime: In, who: Reviewer, value: Body) -> Decision:
     """Decide a claimed case. The same decision again gives the same answer; a lapsed claim is refused."""
-    return decisions.decide(runtime.store, runtime.scorer.bundle.taxonomy, who, checked(DecisionIn, value), _now())
+    return decisions.decide(runtime.store, runtime.scorer.bundle.taxonomy, who, as_model(DecisionIn, value), _now())
 
 
 @router.get("/decisions", tags=["decisions"], responses=errors(422))
@@ -196,12 +202,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _items(runtime: Runtime, value: object) -> list[object]:
+def _items(runtime: Runtime, value: object, *, explain: bool = False) -> list[object]:
     items = value.get("reports") if isinstance(value, dict) else None
     if not isinstance(items, list):
         raise InvalidRequest('the body must be an object such as {"reports": [...]}', field="reports")
-    if len(items) > (limit := runtime.settings.max_batch):
-        raise TooManyReports(f"the batch holds {len(items)} reports, at most {limit} go at once", field="reports")
+    limit = runtime.settings.max_batch
+    if explain:
+        limit = min(limit, MAX_EXPLAINED)
+    if len(items) > limit:
+        how = " with explain=spans" if explain else ""
+        raise TooManyReports(f"the batch holds {len(items)} reports, at most {limit} go at once{how}", field="reports")
     return items
 
 

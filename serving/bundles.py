@@ -19,17 +19,27 @@ def known_bundles(runtime: Runtime) -> list[Bundle]:
     """The bundle in force, then the others that are at hand and intact, each digest once. Raises NotReady."""
     found = {runtime.scorer.bundle.digest: runtime.scorer.bundle}
     for path in (runtime.settings.bundle, *installed(runtime.settings.home)):
-        try:
-            bundle = _read(path)
-        except BundleRefused:
-            continue
-        found.setdefault(bundle.digest, bundle)
+        if bundle := _intact(path, _stamp(path)):
+            found.setdefault(bundle.digest, bundle)
     return list(found.values())
 
 
+def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """What differs once a folder's files do: their names, sizes and times of change; empty where there is none."""
+    try:
+        files = [(file.name, file.stat()) for file in path.iterdir()]
+    except OSError:
+        return ()
+    return tuple(sorted((name, status.st_size, status.st_mtime_ns) for name, status in files))
+
+
 @lru_cache(maxsize=32)
-def _read(path: Path) -> Bundle:
-    return Bundle.read(path)  # a bundle's folder never changes, and hashing it takes a while
+def _intact(path: Path, _stamp: tuple[tuple[str, int, int], ...]) -> Bundle | None:
+    """The bundle in a folder, None if it is refused; kept as long as the folder stays, as hashing takes a while."""
+    try:
+        return Bundle.read(path)
+    except BundleRefused:
+        return None
 
 
 def find_bundle(runtime: Runtime, name: str) -> Bundle:

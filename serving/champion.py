@@ -50,7 +50,7 @@ def set_champion(home: Path, digest: str) -> None:
 def champion_path(home: Path) -> Path | None:
     """The folder of the promoted bundle, or None if none was promoted. Raises BundleRefused if the pointer is bad."""
     try:
-        name = (_folder(home) / POINTER).read_text("ascii").strip()
+        name = (_folder(home) / POINTER).read_text("ascii", "replace").strip()
     except FileNotFoundError:
         return None
     return _folder(home) / _name(name)

@@ -1,5 +1,6 @@
 """The command line `frontline`: run the service, look after tokens, score files, see the queue."""
 
+import math
 import os
 import sys
 from contextlib import nullcontext
@@ -43,7 +44,11 @@ class PlainErrors(TyperGroup):
 
 
 app = typer.Typer(
-    cls=PlainErrors, no_args_is_help=True, add_completion=False, help="Triage scoring for Trust & Safety report queues."
+    cls=PlainErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they would show report text
+    help="Triage scoring for Trust & Safety report queues.",
 )
 token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens that callers sign in with.")
 app.add_typer(token_app, name="token")
@@ -109,7 +114,7 @@ def score(
     settings = Settings()
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as target:
         bundle = load_bundle(champion_path(settings.home) or settings.bundle)
-        rows = json_lines(sys.stdin) if source == "-" else read_rows(Path(source))
+        rows = json_lines(sys.stdin.buffer) if source == "-" else read_rows(Path(source))
         lines = score_rows(Scorer(bundle, metadata=settings.metadata), rows)
         for line in track(lines, "Scoring", total=None, console=err, transient=True):
             target.write(line + "\n")
@@ -119,6 +124,13 @@ def score(
 def show_queue(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
     """Show the first waiting cases, without their text."""
     out.print(queue_table(_store(), limit))
+
+
+def _number(value: float | None) -> float | None:
+    """Refuse NaN, which lies in every range that Typer checks."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is not a number")
+    return value
 
 
 @app.command()
@@ -136,10 +148,13 @@ def thresholds(
         typer.Option(
             min=0,
             max=1,
+            callback=_number,
             help="Share of your reports that are positive; corrects what depends on it. Default: the sample's.",
         ),
     ] = None,
-    reports_per_day: Annotated[float | None, typer.Option(min=0, max=1e12, help="Reports that come in a day.")] = None,
+    reports_per_day: Annotated[
+        float | None, typer.Option(min=0, max=1e12, callback=_number, help="Reports that come in a day.")
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(help="A bundle folder. Default: the one in service.")] = None,
 ) -> None:
     """Find the threshold for an intent such as "maximum recall @ precision >= 0.9"; exit status 1 if none does it.

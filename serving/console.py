@@ -17,9 +17,9 @@ from serving import decisions, desk, pages, queue
 from serving.auth import WORKERS, Identity, authenticate
 from serving.errors import ClaimLapsed, ContentChanged, Forbidden, InvalidRequest, Unauthenticated
 from serving.http.access import runtime_of
-from serving.http.bodies import checked
+from serving.http.bodies import as_model
 from serving.runtime import Runtime
-from serving.schemas import DecisionIn
+from serving.schemas import ClaimRef, DecisionIn
 
 COOKIE = "frontline_session"
 HOME, CASE = "/console", "/console/case"
@@ -142,7 +142,7 @@ def decide(request: Request, runtime: In, who: Who, form: Form) -> Response:
         return _case(request, runtime, who, 422, "Please choose what you conclude.", form)
     try:
         decisions.decide(
-            runtime.store, runtime.scorer.bundle.taxonomy, who, checked(DecisionIn, given), datetime.now(UTC)
+            runtime.store, runtime.scorer.bundle.taxonomy, who, as_model(DecisionIn, given), datetime.now(UTC)
         )
     except ClaimLapsed:
         return _go(f"{HOME}?notice=lapsed")
@@ -156,8 +156,9 @@ def decide(request: Request, runtime: In, who: Who, form: Form) -> Response:
 @router.post("/release")
 def release(runtime: In, who: Who, form: Form) -> Response:
     """Put the case in hand back undecided."""
+    held = as_model(ClaimRef, {"claim_id": form.get("claim_id"), "token": _number(form, "token")})
     try:
-        queue.release(runtime.store, who, str(form.get("claim_id")), _number(form, "token") or 0, now=datetime.now(UTC))
+        queue.release(runtime.store, who, held.claim_id, held.token, now=datetime.now(UTC))
     except ClaimLapsed:
         return _go(f"{HOME}?notice=lapsed")
     return _go(f"{HOME}?notice=released")

@@ -10,7 +10,7 @@ from models.taxonomy import Taxonomy
 from serving.auth import Identity
 from serving.cases import read_decisions
 from serving.errors import ClaimLapsed, ContentChanged, DecisionConflict, InvalidRequest
-from serving.queue import NO_CLAIM, checked
+from serving.queue import NO_CLAIM, held_case
 from serving.schemas import Decision, DecisionFeed, DecisionIn, Outcome
 from serving.store import Store
 from serving.store.events import record
@@ -86,7 +86,7 @@ def check(given: Verdict, taxonomy: Taxonomy) -> None:
 def _insert(
     connection: Connection, taxonomy: Taxonomy, who: Identity, given: DecisionIn, body_hash: str, now: datetime
 ) -> int:
-    case = checked(connection, who, given.claim_id, given.token, now)
+    case = held_case(connection, who, given.claim_id, given.token, now)
     if case.id != given.case_id:
         raise ClaimLapsed("the claim is on another case; claim the next case", field="case_id")
     if case.content_version != given.content_version:

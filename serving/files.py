@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TextIO, get_args, get_origin
+from typing import Annotated, Any, BinaryIO, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -49,26 +49,37 @@ def read_records(path: Path) -> Iterator[object]:
     if not path.is_file():
         raise MissingData(f"there is no file {path}")
     if path.suffix == ".csv":
-        csv.field_size_limit(FIELD)
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            yield from csv.DictReader(file)
+        yield from _csv(path)
     elif path.suffix == ".parquet":
         yield from _parquet(path)
     elif path.suffix in JSON_LINES:
-        with path.open(encoding="utf-8", errors="surrogateescape") as file:
+        with path.open("rb") as file:
             yield from json_lines(file)
     else:
         raise MissingData(f"{path.name} is none of {', '.join(JSON_LINES)}, .csv and .parquet")
 
 
-def json_lines(file: TextIO) -> Iterator[object]:
+def json_lines(file: BinaryIO) -> Iterator[object]:
     """A value per line that is not blank; an InvalidJson stands for one that cannot be read."""
     for line in file:
         if line.strip():
             try:
-                yield from_json(line.encode("utf-8", "surrogateescape"), allow_inf_nan=False)
+                yield from_json(line, allow_inf_nan=False)
             except ValueError:
                 yield InvalidJson("the line is not valid JSON in UTF-8")
+
+
+def _csv(path: Path) -> Iterator[object]:
+    csv.field_size_limit(FIELD)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        rows = csv.DictReader(file)
+        try:
+            yield from rows
+        except csv.Error:  # where the next row begins is not known any more
+            raise MissingData(
+                f"line {rows.reader.line_num} of {path.name} makes a cell of more than {FIELD:,} characters; "
+                "perhaps a quotation mark before it is never closed"
+            ) from None
 
 
 def _parquet(path: Path) -> Iterator[object]:
@@ -93,7 +104,10 @@ def _unflatten(row: Mapping[str | None, Any]) -> dict[str, Any]:
         inner = report
         for parent in parents:
             inner = inner.setdefault(parent, {})
-        inner[last] = _typed([*parents, last], cell)
+            if not isinstance(inner, dict):  # as with `subject` beside `subject.id`: the check names it
+                break
+        else:
+            inner[last] = _typed([*parents, last], cell)
     return report
 
 

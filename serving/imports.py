@@ -2,7 +2,7 @@
 
 import csv
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,11 +12,12 @@ from typing import Any, Self, TextIO
 from sqlalchemy import Connection, insert, select
 
 from models.errors import FrontlineError
+from models.language import primary_language
 from models.taxonomy import Taxonomy
 from serving.decisions import IMPORTED, LOCK
 from serving.files import is_table, read_records
-from serving.intake import prepared_hash, primary_language
-from serving.past import Past, Reading, checked
+from serving.intake import prepared_hash
+from serving.past import Past, Reading, with_columns
 from serving.store import Store
 from serving.store.tables import cases, contents, decisions, events, reports
 
@@ -80,7 +81,7 @@ def import_file(
 
     Raises MissingData where the file cannot be read or lacks a column.
     """
-    rows = checked(read_records(file), reading.columns, table=is_table(file))
+    rows = with_columns(read_records(file), reading.columns, table=is_table(file))
     tally = Tally()
     with Refusals(rejects) as refusals:
         for tally in import_rows(store, reading, rows, refusals.add, datetime.now(UTC), dry_run=dry_run):
@@ -132,12 +133,15 @@ def _keep(
             new, known, conflicts = _sort(connection, pasts)
         return len(new), known, conflicts
 
+    # Hashed before the transaction: long texts take time to prepare, and SQLite has one writer at a time.
+    hashes = {past.text: prepared_hash(past.text) for _, past in pasts}
+
     def work(connection: Connection) -> tuple[int, int, Refused]:
         # As with every decision: one writer at a time, so that a reader of the feed misses none.
         store.serialise(connection, LOCK)
         new, known, conflicts = _sort(connection, pasts)
         if new:
-            _insert(connection, taxonomy, new, now)
+            _insert(connection, taxonomy, new, hashes, now)
         return len(new), known, conflicts
 
     return store.retrying(work)
@@ -167,10 +171,12 @@ def _sort(connection: Connection, pasts: Numbered) -> tuple[list[Past], int, Ref
     return new, known, conflicts
 
 
-def _insert(connection: Connection, taxonomy: Taxonomy, pasts: list[Past], now: datetime) -> None:
+def _insert(
+    connection: Connection, taxonomy: Taxonomy, pasts: list[Past], hashes: Mapping[str, str | None], now: datetime
+) -> None:
     rows = [(past, uuid.uuid4().hex, past.decided_at or now) for past in pasts]
     connection.execute(insert(cases), [_case(taxonomy, *row, now) for row in rows])
-    connection.execute(insert(contents), [_content(*row) for row in rows])
+    connection.execute(insert(contents), [_content(*row, hashes[row[0].text]) for row in rows])
     connection.execute(insert(decisions), [_decision(*row) for row in rows])
     connection.execute(insert(events), [_event(past, case_id, now) for past, case_id, _ in rows])
 
@@ -197,14 +203,14 @@ def _case(taxonomy: Taxonomy, past: Past, case_id: str, at: datetime, now: datet
     }
 
 
-def _content(past: Past, case_id: str, at: datetime) -> dict[str, Any]:
+def _content(past: Past, case_id: str, at: datetime, text_hash: str | None) -> dict[str, Any]:
     return {
         "case_id": case_id,
         "version": 1,
         "text": past.text,
         "context": [],
         "attachments": [],
-        "prepared_hash": prepared_hash(past.text),
+        "prepared_hash": text_hash,
         "created_at": at,
     }
 

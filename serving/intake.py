@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from models import FrontlineError, Report, Score, Scorer, Severity, parse_report
+from models.language import primary_language
 from models.prepare import prepare
-from models.report import Content
 from models.score import Priority
 from serving.errors import ReportConflict, ScoringFailed
 from serving.logs import log, where
@@ -38,9 +38,14 @@ class Rejected:
 @dataclass(frozen=True)
 class _Scored:
     report: Report
-    body_hash: str
     received_at: datetime
     score: Score
+
+
+@dataclass(frozen=True)
+class _Hashed(_Scored):
+    body_hash: str
+    prepared_hash: str | None
 
 
 def score_all(
@@ -58,11 +63,12 @@ def accept(
 
     A known report_id with the same body gives the stored first score, with another body a ReportConflict.
     """
-    scored = [_score(scorer, item, now, False) for item in items]
+    # Hashed before the transaction: a long text takes time to prepare, and SQLite has one writer at a time.
+    hashed = [_hashed(_score(scorer, item, now, False)) for item in items]
 
     def work(connection: Connection) -> list[Score | Rejected]:
         return [
-            _keep(connection, scorer, item, now, blind_share) if isinstance(item, _Scored) else item for item in scored
+            _keep(connection, scorer, item, now, blind_share) if isinstance(item, _Hashed) else item for item in hashed
         ]
 
     return store.retrying(work)
@@ -73,14 +79,26 @@ def _score(scorer: Scorer, item: object, now: datetime, explain: bool) -> _Score
         report, warnings = parse_report(item)
     except FrontlineError as error:
         given = item.get("report_id") if isinstance(item, dict) else None
-        return Rejected(given if isinstance(given, str) and len(given) <= 256 else None, error)
+        return Rejected(_echo(given) if isinstance(given, str) and len(given) <= 256 else None, error)
     received_at = report.received_at or now
     try:
         score = scorer.score(report, received_at=received_at, warnings=warnings, explain=explain)
     except Exception as error:  # whatever it is, the other reports of the batch must not wait for its repair
         log.error("scoring_failed", report_id=report.report_id, error=type(error).__qualname__, where=where(error))
         return Rejected(report.report_id, ScoringFailed("this report could not be scored; the log has the cause"))
-    return _Scored(report, _body_hash(report), received_at, score)
+    return _Scored(report, received_at, score)
+
+
+def _echo(given: str) -> str:
+    """An id that can be sent back: a file that is not UTF-8 reads as lone surrogates, which no answer can hold."""
+    return given.encode("utf-8", "replace").decode("utf-8")
+
+
+def _hashed(result: _Scored | Rejected) -> _Hashed | Rejected:
+    if isinstance(result, Rejected):
+        return result
+    report = result.report
+    return _Hashed(report, result.received_at, result.score, _body_hash(report), prepared_hash(report.content.text))
 
 
 def _body_hash(report: Report) -> str:
@@ -88,7 +106,7 @@ def _body_hash(report: Report) -> str:
     return hashlib.sha256(report.model_dump_json(exclude_defaults=True).encode("utf-8")).hexdigest()
 
 
-def _keep(connection: Connection, scorer: Scorer, item: _Scored, now: datetime, blind_share: float) -> Score | Rejected:
+def _keep(connection: Connection, scorer: Scorer, item: _Hashed, now: datetime, blind_share: float) -> Score | Rejected:
     report = item.report
     known = connection.execute(_FIRST_SCORE, {"report_id": report.report_id}).one_or_none()
     if known is not None:
@@ -111,7 +129,7 @@ def _case_of(connection: Connection, content_id: str | None) -> Row[Any] | None:
     return connection.execute(select(cases).where(cases.c.content_id == content_id).with_for_update()).one_or_none()
 
 
-def _open_case(connection: Connection, item: _Scored, now: datetime, blind_share: float) -> str:
+def _open_case(connection: Connection, item: _Hashed, now: datetime, blind_share: float) -> str:
     case_id, content = uuid.uuid4().hex, item.report.content
     connection.execute(
         insert(cases),
@@ -128,11 +146,11 @@ def _open_case(connection: Connection, item: _Scored, now: datetime, blind_share
             **_place(item.score.priority),
         ),
     )
-    _insert_content(connection, case_id, 1, content, now)
+    _insert_content(connection, case_id, 1, item, now)
     return case_id
 
 
-def _join_case(connection: Connection, scorer: Scorer, case: Row[Any], item: _Scored, now: datetime) -> int:
+def _join_case(connection: Connection, scorer: Scorer, case: Row[Any], item: _Hashed, now: datetime) -> int:
     """Attach a report to its case; return the version of the content that it is about."""
     content, version = item.report.content, case.content_version
     before = _stored_scores(connection, case.id, version)
@@ -142,7 +160,7 @@ def _join_case(connection: Connection, scorer: Scorer, case: Row[Any], item: _Sc
     changed = content.text is not None and content.text != latest  # a report without text says nothing of the text
     if changed:
         version += 1
-        _insert_content(connection, case.id, version, content, now)
+        _insert_content(connection, case.id, version, item, now)
     values: dict[str, Any] = {"content_version": version, "updated_at": now}
     closed = case.status in ("decided", "withdrawn")
     if closed and (changed or _brings_more(connection, case.id, before, item.score)):
@@ -188,7 +206,8 @@ def _level(score: Score) -> int:
     return int(Severity[score.severity.level.upper()]) if score.severity else 0
 
 
-def _insert_content(connection: Connection, case_id: str, version: int, content: Content, now: datetime) -> None:
+def _insert_content(connection: Connection, case_id: str, version: int, item: _Hashed, now: datetime) -> None:
+    content = item.report.content
     body = content.model_dump(mode="json")
     connection.execute(
         insert(contents),
@@ -199,13 +218,13 @@ def _insert_content(connection: Connection, case_id: str, version: int, content:
             "url": content.url,
             "context": body["context"],
             "attachments": body["attachments"],
-            "prepared_hash": prepared_hash(content.text),
+            "prepared_hash": item.prepared_hash,
             "created_at": now,
         },
     )
 
 
-def _insert_report(connection: Connection, item: _Scored, case_id: str, version: int, now: datetime) -> None:
+def _insert_report(connection: Connection, item: _Hashed, case_id: str, version: int, now: datetime) -> None:
     report, score = item.report, item.score
     connection.execute(
         insert(reports),
@@ -241,11 +260,6 @@ def _place(priority: Priority) -> dict[str, Any]:
         "priority_detail": priority.model_dump(mode="json"),
         "due_at": priority.due_at,
     }
-
-
-def primary_language(tag: str | None) -> str | None:
-    """The language of a tag, without its region or script."""
-    return tag.replace("_", "-").split("-")[0].lower() if tag else None
 
 
 def prepared_hash(text: str | None) -> str | None:

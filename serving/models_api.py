@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from models.report import Id
 from models.thresholds import ThresholdAnswer, ThresholdRequest, answer
 from serving.auth import ANALYSTS, SCIENTISTS, Identity
 from serving.bundles import describe, find_bundle, known_bundles, look_up
 from serving.http.access import allow, runtime_of
-from serving.http.bodies import checked, json_body
+from serving.http.bodies import as_model, json_body
 from serving.http.documentation import body, errors
 from serving.runtime import Runtime
 from serving.schemas import ModelEntry, ModelList
@@ -35,13 +36,13 @@ def list_models(runtime: In, _who: Analyst) -> ModelList:
 
 
 @router.get("/{version}/info", responses=errors(404, 422))
-def model_info(runtime: In, _who: Analyst, version: str, path: Where = "") -> Any:
+def model_info(runtime: In, _who: Analyst, version: Id, path: Where = "") -> Any:
     """What a bundle (its version, its digest or `champion`) says about itself: whole, or what is at a path."""
     return look_up(describe(find_bundle(runtime, version)), path)
 
 
 # Not async, as all calls here: such run on threads, so that what takes long holds up nobody else.
 @router.post("/{version}/thresholds", openapi_extra=body(ThresholdRequest), responses=errors(400, 404, 413, 415, 422))
-def find_threshold(runtime: In, _who: Scientist, version: str, value: Body) -> ThresholdAnswer:
+def find_threshold(runtime: In, _who: Scientist, version: Id, value: Body) -> ThresholdAnswer:
     """Find the threshold that fulfils an intent, with what it gives on texts that did not choose it."""
-    return answer(find_bundle(runtime, version), checked(ThresholdRequest, value))
+    return answer(find_bundle(runtime, version), as_model(ThresholdRequest, value))

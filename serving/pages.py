@@ -22,6 +22,7 @@ WARNINGS = {
     "truncated": "The text is very long; only its beginning was scored.",
     "language_unsupported": "The model does not read this language.",
     "out_of_distribution": "The text is unlike anything the model learnt from.",
+    "metadata_only": "Its place in the queue rests on the facts around it, the reason and the rules alone.",
 }
 
 

@@ -10,13 +10,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import FrontlineError, MissingData
-from models.report import MAX_TEXT, Id, Language, Name, Time, explain
+from models.report import MAX_TEXT, Id, Language, Name, Time, first_error
 from models.taxonomy import Severity, Taxonomy
 from serving.decisions import check
 from serving.errors import InvalidRequest
 
 OUTCOMES = ("violation", "no_violation")
 REQUIRED = ("text", "outcome")
+DIGITS = 9  # of a number in a cell at most: Python refuses to read those of thousands
 SEVERITIES = {severity.name.lower(): int(severity) for severity in Severity}
 
 
@@ -74,7 +75,7 @@ class Reading:
         try:
             past = Past.model_validate(cells)
         except ValidationError as error:
-            raise explain(error, Past) from None
+            raise first_error(error, Past) from None
         check(past, self.taxonomy)
         return past
 
@@ -91,7 +92,7 @@ class Reading:
         return list(dict.fromkeys(self.categories.get(key, key) for key in keys if key))
 
 
-def checked(rows: Iterator[object], columns: Mapping[str, str], *, table: bool) -> Iterator[object]:
+def with_columns(rows: Iterator[object], columns: Mapping[str, str], *, table: bool) -> Iterator[object]:
     """The rows, if the first has the columns: all of them in a table, those that every row needs in JSON lines.
 
     Raises MissingData.
@@ -115,7 +116,8 @@ def _severity(cell: Any) -> Any:
     """A grade from its number or name; what is neither stays, for the check to name it."""
     if isinstance(cell, str):
         name = cell.strip().casefold()
-        return SEVERITIES.get(name, int(name) if name.isascii() and name.isdigit() else cell)
+        number = name.isascii() and name.isdigit() and len(name) <= DIGITS
+        return SEVERITIES.get(name, int(name) if number else cell)
     return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
 
 

@@ -130,7 +130,7 @@ def held_by(store: Store, who: Identity, now: datetime) -> Claim | None:
 def extend(store: Store, who: Identity, claim_id: str, token: int, *, lease: timedelta, now: datetime) -> Claim:
     """Hold a case for another lease from now. Raises ClaimLapsed."""
     with store.write() as connection:
-        row = checked(connection, who, claim_id, token, now)
+        row = held_case(connection, who, claim_id, token, now)
         connection.execute(update(cases).where(cases.c.id == row.id).values(claim_expires_at=now + lease))
     return Claim(claim_id, token, now + lease, row.id)
 
@@ -138,13 +138,13 @@ def extend(store: Store, who: Identity, claim_id: str, token: int, *, lease: tim
 def release(store: Store, who: Identity, claim_id: str, token: int, *, now: datetime) -> str:
     """Put a case back undecided; return its id. Raises ClaimLapsed."""
     with store.write() as connection:
-        row = checked(connection, who, claim_id, token, now)
+        row = held_case(connection, who, claim_id, token, now)
         connection.execute(update(cases).where(cases.c.id == row.id).values(status="open", updated_at=now, **NO_CLAIM))
         record(connection, now, "released", row.id, who.id, claim_id=claim_id)
     return str(row.id)
 
 
-def checked(connection: Connection, who: Identity, claim_id: str, token: int, now: datetime) -> Row[Any]:
+def held_case(connection: Connection, who: Identity, claim_id: str, token: int, now: datetime) -> Row[Any]:
     """The case under a claim that this caller holds with this token. Raises ClaimLapsed."""
     row = connection.execute(select(cases).where(cases.c.claim_id == claim_id).with_for_update()).one_or_none()
     mine = row is not None and row.status == "claimed" and row.claimed_by == who.id and row.fence == token

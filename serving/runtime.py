@@ -6,7 +6,7 @@ from pathlib import Path
 from models import FrontlineError, Scorer, load_bundle
 from serving.champion import champion_path
 from serving.errors import NotReady
-from serving.logs import log
+from serving.logs import log, where
 from serving.settings import Settings
 from serving.store import Store, migrate
 from serving.store.migrate import is_current
@@ -69,10 +69,11 @@ class Runtime:
                 return
             self._loaded = path  # even if refused: an installed bundle does not change, so once is enough
             scorer = Scorer(load_bundle(path), metadata=self.settings.metadata)
-        except (FrontlineError, OSError) as error:
-            if self._complaint != str(error):
-                log.error("bundle_refused", reason=str(error))
-            self._complaint = str(error)
+        except Exception as error:  # whatever it is, the watch goes on
+            reason = str(error) if isinstance(error, FrontlineError | OSError) else type(error).__qualname__
+            if self._complaint != reason:
+                log.error("bundle_refused", reason=reason, where=where(error))
+            self._complaint = reason
             return
         self._scorer = scorer
         log.info("bundle_loaded", version=scorer.bundle.version, bundle=scorer.bundle.digest)

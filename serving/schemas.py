@@ -45,6 +45,13 @@ class ClaimToken(_In):
     token: Token
 
 
+class ClaimRef(_In):
+    """A claim by its id, with its fencing token."""
+
+    claim_id: Id
+    token: Token
+
+
 class DecisionIn(_In):
     """What a reviewer concluded about one version of the content of a claimed case."""
 

@@ -33,6 +33,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     http={"host": settings.host, "port": settings.port, "cors": {"enabled": False}},
     endpoints={"livez": "/livez", "readyz": "/readyz"},
     logging={"access": {"enabled": False}},  # ours has the request id
+    metrics={"enabled": False},  # ours has the route's pattern, where BentoML's has whatever address was sent
 )
 class Frontline:
     """Frontline's service; one instance per worker."""

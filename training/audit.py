@@ -16,14 +16,18 @@ from sqlalchemy import select
 
 from models.bundle import Bundle
 from models.errors import MissingData
-from models.scorer import Scorer
+from models.prepare import prepare
+from models.runtime import read_text
 from serving.store import Store
 from serving.store.tables import cases, contents, reports, scores
+from training.calibrate import probabilities
 from training.fit import LENGTHS
+from training.intervals import with_interval
 
 Floats = npt.NDArray[np.float32]
 MIN_SCORES = 30
-MAX_TEXTS = 1000  # texts embedded for the domain classifier
+MAX_TEXTS = 1000  # texts that the model reads again
+RESAMPLES = 200
 LARGE, SOME = 0.25, 0.1  # Jensen-Shannon distance from which a change is called large, or some
 
 
@@ -43,6 +47,19 @@ class Shift:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Some of the window's texts, read as the reference was: prepared, and without metadata.
+
+    `lengths` [n] in characters, `embeddings` [n, dimensions], and `violation`, the probabilities of those of the texts
+    on which the service did not abstain.
+    """
+
+    lengths: list[int]
+    embeddings: Floats
+    violation: Floats
+
+
+@dataclass(frozen=True)
 class Audit:
     """One window against the reference."""
 
@@ -50,12 +67,13 @@ class Audit:
     since: datetime
     until: datetime
     n: int
+    texts: int  # of the window that were read again
     other_bundles: int
     abstained: float
     shifts: list[Shift]
     languages: dict[str, int]
     separable: float | None  # ROC-AUC of telling window texts from reference texts; 0.5 is "cannot be told apart"
-    separable_interval: tuple[float, float] | None
+    separable_interval: list[float] | None
 
     @property
     def headline(self) -> str:
@@ -83,8 +101,8 @@ def audit(store: Store, bundle: Bundle, days: int, now: datetime) -> Audit:
             "wait, or widen --days"
         )
     histograms, embeddings = bundle.reference()
-    texts = [row.text for row in mine if row.text]
-    separable, interval = domain_classifier(bundle, embeddings, texts)
+    sample = read_sample(bundle, [(row.text, row.abstained) for row in mine if row.text])
+    separable, interval = domain_classifier(embeddings, sample.embeddings)
     languages: dict[str, int] = {}
     for row in mine:
         language = row.body["content"].get("language") or "not stated"
@@ -94,29 +112,47 @@ def audit(store: Store, bundle: Bundle, days: int, now: datetime) -> Audit:
         since=since,
         until=now,
         n=len(mine),
+        texts=len(sample.lengths),
         other_bundles=len(rows) - len(mine),
         abstained=float(np.mean([row.abstained for row in mine])),
-        shifts=score_shifts(histograms, [row.score for row in mine], texts),
+        shifts=score_shifts(histograms, [row.score for row in mine], sample),
         languages=dict(sorted(languages.items(), key=lambda item: -item[1])),
         separable=separable,
         separable_interval=interval,
     )
 
 
-def score_shifts(histograms: dict[str, Any], found: Sequence[dict[str, Any]], texts: Sequence[str]) -> list[Shift]:
-    """Shifts of the violation probability, of each category's, and of the texts' lengths; largest first."""
-    values: dict[str, list[float]] = {"violation": [s["violation"]["probability"] for s in found]}
-    for score in found:
-        for category in score["categories"]:
+def read_sample(bundle: Bundle, found: Sequence[tuple[str, bool]]) -> Sample:
+    """Read at most MAX_TEXTS of the window's texts; `found` holds each with whether the service abstained on it.
+
+    The stored P(violation) will not do: it has the metadata in it, which the reference has not.
+    """
+    chosen = [found[i] for i in np.random.default_rng(0).permutation(len(found))[:MAX_TEXTS]]
+    prepared = [(prepare(text, bundle.manifest.prepare).text, abstained) for text, abstained in chosen]
+    kept = [(text, abstained) for text, abstained in prepared if text]
+    model, heads = bundle.text_model(), bundle.heads()
+    signals = [read_text(model, heads, text) for text, _ in kept]
+    raw = [signal.logits[0] for signal, (_, abstained) in zip(signals, kept, strict=True) if not abstained]
+    return Sample(
+        [len(text) for text, _ in kept],
+        np.array([signal.embedding for signal in signals], np.float32),
+        probabilities(bundle.manifest.calibration["violation"], np.array(raw, np.float32)),
+    )
+
+
+def score_shifts(histograms: dict[str, Any], found: Sequence[dict[str, Any]], sample: Sample) -> list[Shift]:
+    """Shifts of the text's P(violation), of each category's probability, and of the lengths; largest first."""
+    values: dict[str, list[float]] = {"violation": sample.violation.tolist()}
+    for category in (category for score in found for category in score["categories"]):
+        if category["probability"] is not None:
             values.setdefault(category["category"], []).append(category["probability"])
     shifts = []
-    for name, probabilities in values.items():
-        known = [p for p in probabilities if p is not None]
+    for name, known in values.items():
         if name in histograms["probabilities"] and known:
             window = np.histogram(known, bins=20, range=(0, 1))[0]
             shifts.append(_shift(name, histograms["probabilities"][name], window))
-    if texts:
-        lengths = np.histogram([len(text) for text in texts], bins=LENGTHS)[0]
+    if sample.lengths:
+        lengths = np.histogram(sample.lengths, bins=LENGTHS)[0]
         shifts.append(_shift("text length", histograms["lengths"], lengths))
     return sorted(shifts, key=lambda shift: -shift.distance)
 
@@ -137,29 +173,21 @@ def jensen_shannon(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> fl
     return float(np.sqrt(max((divergence(p) + divergence(q)) / 2, 0.0)))
 
 
-def domain_classifier(
-    bundle: Bundle, reference: Floats, texts: Sequence[str]
-) -> tuple[float | None, tuple[float, float] | None]:
-    """Cross-validated ROC-AUC, with its 95 % interval, of a linear classifier of reference and window embeddings."""
-    if len(texts) < MIN_SCORES:
+def domain_classifier(reference: Floats, window: Floats) -> tuple[float | None, list[float] | None]:
+    """Cross-validated ROC-AUC, with its 95 % interval, of a linear classifier of two samples of embeddings.
+
+    Both are [n, dimensions]; with fewer than MIN_SCORES in the window there is no figure.
+    """
+    if len(window) < MIN_SCORES:
         return None, None
-    rng = np.random.default_rng(0)
-    scorer = Scorer(bundle)
-    chosen = [texts[i] for i in rng.permutation(len(texts))[:MAX_TEXTS]]
-    window = np.array([scorer.signal(text).embedding for text in chosen])
     inputs = np.concatenate([reference, window])
-    labels = np.array([0] * len(reference) + [1] * len(window))
+    labels = np.repeat([0, 1], [len(reference), len(window)]).astype(np.float32)
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     scale = inputs.std(axis=0) + 1e-6
     model = LogisticRegression(C=0.01, class_weight="balanced", max_iter=500)
     found = cross_val_predict(model, inputs / scale, labels, cv=folds, method="decision_function")
-    resampled = []
-    for _ in range(200):
-        rows = rng.integers(0, len(labels), len(labels))
-        if labels[rows].min() < labels[rows].max():
-            resampled.append(roc_auc_score(labels[rows], found[rows]))
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return round(float(roc_auc_score(labels, found)), 3), (round(float(low), 3), round(float(high), 3))
+    figure = with_interval(roc_auc_score, labels, found, 0, RESAMPLES)
+    return figure["value"], figure["interval"]
 
 
 def render(found: Audit) -> str:

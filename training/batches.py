@@ -11,11 +11,12 @@ from tokenizers import Tokenizer
 
 from models.prepare import prepare
 from models.runtime import windows
-from training.corpus import AUTHORED, Corpus
-from training.disguises import disguised
+from training.corpus import AUTHORED, OURS, Corpus
+from training.disguises import disguised, padded
 
 Ids = list[list[int]]
 Rows = npt.NDArray[np.int64]
+PADDING = 200  # characters of a harmless text around another at most
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Schedule:
     """How long and how hard to train.
 
     `per_source` caps the texts that one public source gives to an epoch; `draws` says otherwise for some: more of the
-    two with a hard published test set, fewer of long mails. `disguise` is the share of texts in disguised spelling.
+    two with a hard published test set, fewer of long mails. `disguise` is the share of texts in disguised spelling,
+    `padding` of those with harmless text around them.
     """
 
     epochs: int = 3
@@ -31,10 +33,11 @@ class Schedule:
     draws: Mapping[str, int] = field(
         default_factory=lambda: {"edos_sexism": 9000, "hatemoji_build": 4400, "spamassassin_email": 150}
     )
-    own_repeats: int = 1  # times that our own corpus is seen in an epoch
+    own_repeats: int = 1  # times that our own texts are seen in an epoch
     batch: int = 32  # windows
     windows: int = 4  # of one text at most
     disguise: float = 0.15
+    padding: float = 0.1
     encoder_rate: float = 1.5e-4
     head_rate: float = 2e-3
     warm_up: float = 0.06
@@ -78,13 +81,26 @@ def epoch_batches(corpus: Corpus, schedule: Schedule, cut: Windows, seed: int, e
     chosen = balanced(corpus, schedule, rng)
     rng.shuffle(chosen)
     changes = random.Random(seed * 1_000_003 + epoch)  # noqa: S311 - not for secrets
-    texts = [corpus.texts[i] for i in chosen]
+    texts, harmless = [corpus.texts[i] for i in chosen], _harmless(corpus)
+    if harmless:
+        texts = [padded(t, harmless, changes) if changes.random() < schedule.padding else t for t in texts]
     texts = [prepare(disguised(t, changes)).text if changes.random() < schedule.disguise else t for t in texts]
     found = list(zip(chosen.tolist(), cut(texts), strict=True))
     batches: list[Batch] = []
     for start in range(0, len(found), schedule.batch * 50):  # sort by length inside large chunks alone
         batches += pack(sorted(found[start : start + schedule.batch * 50], key=_length), schedule.batch)
     return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _harmless(corpus: Corpus) -> list[str]:
+    """Short authored training texts that neither violate nor resemble a violation."""
+    found = []
+    for row in corpus.where("train"):
+        example, text = corpus.examples[row], corpus.texts[row]
+        harmless = example.labels.violation is False and not example.near
+        if example.source == AUTHORED and harmless and len(text) <= PADDING:
+            found.append(text)
+    return found
 
 
 def _length(item: tuple[int, Ids]) -> tuple[int, int]:
@@ -106,12 +122,12 @@ def pack(items: Sequence[tuple[int, Ids]], size: int) -> Iterator[Batch]:
 
 
 def balanced(corpus: Corpus, schedule: Schedule, rng: np.random.Generator) -> Rows:
-    """Training texts of one epoch: so many of each public source, our own corpus whole, several times."""
+    """Training texts of one epoch: so many of each public source, our own (authored, decided) whole, several times."""
     rows = corpus.where("train")
     sources = corpus.sources[rows]
-    parts = [rows[sources == AUTHORED]] * schedule.own_repeats
+    parts = [rows[np.isin(sources, OURS)]] * schedule.own_repeats
     for source in dict.fromkeys(sources.tolist()):
-        if source != AUTHORED:
+        if source not in OURS:
             parts.append(rng.permutation(rows[sources == source])[: schedule.draws.get(source, schedule.per_source)])
     return np.concatenate(parts)
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from venn_abers import VennAbers
 
-from models.calibration import LIMIT, Band, Platt, logit, sigmoid
+from models.calibration import Band, Platt, logit, sigmoid
 
 Floats = npt.NDArray[np.float32]
 RESAMPLES = 50
@@ -24,8 +24,11 @@ def fit_platt(raw: Floats, truth: Floats) -> Platt:
     return Platt(slope=max(float(model.coef_[0, 0]), 0.05), intercept=float(model.intercept_[0]))
 
 
-def fit_band(raw: Floats, truth: Floats, groups: npt.NDArray[np.str_], platt: Platt, seed: int) -> Band:
-    """Venn-Abers intervals over resamples of whole groups (the sources); they always hold the Platt point."""
+def fit_band(raw: Floats, truth: Floats, groups: npt.NDArray[np.str_], platt: Platt, seed: int) -> Band | None:
+    """Venn-Abers intervals over resamples of whole groups (the sources); they always hold the Platt point.
+
+    None where no resample holds both classes.
+    """
     grid = np.unique(np.quantile(raw, np.linspace(0, 1, GRID)))
     point = np.array([platt.log_odds(float(value)) for value in grid])
     rng = np.random.default_rng(seed)
@@ -38,7 +41,7 @@ def fit_band(raw: Floats, truth: Floats, groups: npt.NDArray[np.str_], platt: Pl
             low.append(found[:, 0])
             high.append(found[:, 1])
     if not low:
-        return Band(raw=[-1.0, 1.0], low=[-LIMIT] * 2, high=[LIMIT] * 2)
+        return None
     lower = np.minimum([logit(float(p)) for p in np.quantile(low, 0.025, axis=0)], point)
     upper = np.maximum([logit(float(p)) for p in np.quantile(high, 0.975, axis=0)], point)
     return Band(

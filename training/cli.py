@@ -22,14 +22,23 @@ def _absent(path: Path) -> Path:
     return path
 
 
+def _base_folder(base: str | None) -> str | None:
+    if base is not None and not (Path(base) / "tokenizer.json").is_file():
+        raise typer.BadParameter(f"{base} is no folder with an encoder and its tokenizer.json")
+    return base
+
+
 Data = Annotated[
     Path | None, typer.Option(envvar="FRONTLINE_DATA", help="Folder with the public sources' files, <name>.jsonl.gz.")
 ]
 Out = Annotated[
     Path, typer.Option("--out", "-o", callback=_absent, help="Folder to write the bundle to; it must not exist.")
 ]
-Seed = Annotated[int, typer.Option(help="The same seed, data and machine give the same bundle.")]
-Base = Annotated[str | None, typer.Option(help="Base encoder: a folder or hub name. Default: the packaged MiniLM.")]
+Seed = Annotated[int, typer.Option(help="The same seed, data and machine give the same scores.")]
+Base = Annotated[
+    str | None,
+    typer.Option(callback=_base_folder, metavar="FOLDER", help="Base encoder. Default: the packaged MiniLM."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -87,6 +96,10 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Also: the same by fine-tuning, of this source; repeatable, about 20 minutes each."),
     ] = None,
+    learning_curve: Annotated[
+        bool,
+        typer.Option(help="Also: average precision by the share of authored rows, on the frozen base encoder."),
+    ] = False,
     seed: Seed = 7,
     base: Base = None,
 ) -> None:
@@ -98,14 +111,19 @@ def evaluate(
     if data is None:
         raise typer.BadParameter("name the folder of the public sources", param_hint="--data")
     loaded = load_bundle(bundle)
-    corpus = reproduce.corpus_of(loaded, data)
+    corpus, others = reproduce.corpus_of(loaded, data)
+    # First, because it refuses a wrong name at once.
+    tuned = reproduce.fine_tuned_without(corpus, base, fine_tune_without, seed) if fine_tune_without else []
     figures = reproduce.measure(loaded, corpus, seed)
     left_out = reproduce.without_each_source(corpus, base, seed) if leave_one_source_out else []
-    tuned = reproduce.fine_tuned_without(corpus, base, fine_tune_without, seed) if fine_tune_without else []
     reproduce.write(figures, {"leave_one_source_out": left_out, "fine_tuned_without": tuned}, out)
+    if learning_curve:
+        reproduce.write_learning_curve(corpus, base, seed, out)
     for title, rows in (("on the frozen base encoder", left_out), ("by fine-tuning", tuned)):
         if rows:
             Console().print(reproduce.table_of(rows, title))
+    if others:
+        typer.echo(f"The data are not those of the bundle ({others}): splits, and so figures, may differ.")
     gap, names = reproduce.difference(loaded.manifest.evaluation, figures)
     typer.echo(f"{names} figures compared with the bundle's own: they differ by at most {gap:.4f}. See {out}.")
 
@@ -114,16 +132,20 @@ def retrain(
     out: Out = Path("challenger"),
     data: Data = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Trainable weights (encoder.safetensors) for a full fine-tune.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Trainable weights (encoder.safetensors) for a full fine-tune."),
     ] = None,
     seed: Seed = 7,
     base: Base = None,
 ) -> None:
-    """Learn from the stored decisions and compare with the champion; registers the result as challenger."""
+    """Learn from the stored decisions and compare with the champion; registers the result as challenger.
+
+    The comparison says something from 50 violations on among the newest fifth of the decided texts.
+    """
     from rich.console import Console
 
     from training import tracking
-    from training.comparison import show
+    from training.comparison import PASSED, conclusion, show
     from training.retrain import retrain as run
     from training.train import Options
 
@@ -132,27 +154,31 @@ def retrain(
     options = Options(out=out, runs=settings.home / "runs", data=data, seed=seed, base=base)
     bundle, comparisons = run(options, _store(settings), _champion(settings), weights)
     Console(stderr=True).print(show(comparisons))
-    verdict = "passed" if all(part.passed for part in comparisons) else "did not pass"
-    typer.echo(f"{bundle.digest} is challenger and {verdict} the comparison; `frontline promote` makes it champion.")
+    said = conclusion(comparisons)
+    how = "makes it champion" if said == PASSED else "needs --force to make it champion"
+    typer.echo(f"{bundle.digest} is challenger; comparison with the champion: {said}. `frontline promote` {how}.")
 
 
 def promote(
     bundle: Annotated[Path | None, typer.Argument(help="A bundle folder. Default: MLflow's challenger.")] = None,
-    force: Annotated[bool, typer.Option(help="Promote a challenger that did not pass its comparison.")] = False,
+    force: Annotated[
+        bool, typer.Option(help="Promote a challenger that failed its comparison, or had too few texts for one.")
+    ] = False,
 ) -> None:
     """Put a bundle into service: a running service loads it at once and drops no request."""
     import tempfile
 
     from training import tracking
+    from training.comparison import PASSED
 
     settings = Settings()
     tracking.connect(settings.home)
     with tempfile.TemporaryDirectory() as folder:
-        failed = False
+        said = None  # a bundle that is named was compared with none
         if bundle is None:
-            bundle, failed = tracking.challenger(Path(folder))
-        if failed and not force:
-            typer.echo("the challenger did not pass its comparison with the champion; --force promotes it all the same")
+            bundle, said = tracking.challenger(Path(folder))
+        if said not in (None, PASSED) and not force:
+            typer.echo(f"comparison with the champion: {said}; --force promotes the challenger all the same", err=True)
             raise typer.Exit(1)
         digest = champions.install(bundle, settings.home)
     champions.set_champion(settings.home, digest)

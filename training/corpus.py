@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +12,15 @@ import numpy.typing as npt
 
 from models.prepare import prepare
 from models.report import MAX_TEXT
+from models.severity import SEVERITIES as SEVERITIES
 from training.clusters import near_duplicates
-from training.labels import GRADED, MAPPINGS, UNKNOWN, Labels
+from training.labels import GRADED, MAPPINGS, UNKNOWN, Labels, complete_labels
 from training.sources import Source
 
 Split = Literal["train", "calibrate", "test", "dropped"]
 AUTHORED = "authored"
-SEVERITIES = ("severity_2", "severity_3", "severity_4")
+DECISIONS = "decisions"  # what the operator's reviewers concluded
+OURS = (AUTHORED, DECISIONS)  # labelled in our own terms: used whole, where a public source is capped
 AUXILIARY = "sexism"
 
 
@@ -63,16 +65,11 @@ def read_authored(path: Path) -> list[Example]:
             AUTHORED,
             row["id"],
             row["text"],
-            authored_labels(row["categories"], row["severity"]),
+            complete_labels(row["categories"], row["severity"]),
             near=tuple(row["near"]),
         )
         for row in rows
     ]
-
-
-def authored_labels(categories: Collection[str], severity: int) -> Labels:
-    """Labels where every category was asked for: what is not named does not hold."""
-    return Labels(dict.fromkeys(categories, True), bool(categories), severity, clean=not categories)
 
 
 def read_source(source: Source, data: Path) -> list[Example]:
@@ -90,21 +87,19 @@ def outputs_of(learned: Sequence[str]) -> list[str]:
     return ["violation", *learned, *SEVERITIES]
 
 
-def targets(labels: Labels, outputs: Sequence[str], *, complete: bool = False) -> list[float]:
-    """Targets of one text, NaN where unknown. `complete`: a category that is not named does not hold."""
+def targets(labels: Labels, outputs: Sequence[str]) -> list[float]:
+    """Targets of one text, NaN where unknown. The auxiliary output is unknown unless it was asked for by itself."""
     known = {name: float(value) for name, value in labels.categories.items()}
     if labels.violation is not None:
         known["violation"] = float(labels.violation)
     if labels.sexism is not None:
         known[AUXILIARY] = float(labels.sexism)
-    if labels.clean or complete:
+    if labels.complete:
         known = {name: 0.0 for name in outputs if name != AUXILIARY and name not in SEVERITIES} | known
     for k, name in zip((2, 3, 4), SEVERITIES, strict=True):
         # The chain is conditional: P(severity ≥ k) among texts that reach k - 1.
         if labels.severity is not None and labels.severity >= k - 1 >= 1:
             known[name] = float(labels.severity >= k)
-        elif labels.severity_at_most is not None and labels.severity_at_most == k - 1:
-            known[name] = 0.0
     return [known.get(name, float("nan")) for name in outputs]
 
 
@@ -133,7 +128,7 @@ def build(examples: list[Example], outputs: list[str], *, progress: bool = False
     """Prepare, cluster and split."""
     texts = [prepare(example.text).text for example in examples]
     clusters = np.array(near_duplicates(texts, progress=progress), dtype=np.int64)
-    rows = np.array([targets(e.labels, outputs, complete=e.source == AUTHORED) for e in examples], dtype=np.float32)
+    rows = np.array([targets(example.labels, outputs) for example in examples], dtype=np.float32)
     # What a mapping says of severity by the type of a label is a guess; severity learns from what people graded.
     guessed = np.array([e.source in MAPPINGS and e.source not in GRADED for e in examples])
     severities = np.array([name in SEVERITIES for name in outputs])
@@ -145,7 +140,7 @@ def split(examples: Sequence[Example], texts: Sequence[str], clusters: npt.NDArr
     """Assign whole clusters: as the makers did where they have all three parts, else by a hash of the first text.
 
     The makers' own test parts win: their clusters are test, and near duplicates elsewhere are dropped. Empty texts
-    and repeats inside a source's cluster are dropped too, except from a test part.
+    and repeats inside a source's cluster are dropped too, except from a test part of its makers.
     """
     official: dict[str, set[str]] = {}
     for example in examples:
@@ -162,7 +157,7 @@ def split(examples: Sequence[Example], texts: Sequence[str], clusters: npt.NDArr
             part = "calibrate"
         if cluster in tested:
             part = "test" if example.official == "test" else "dropped"
-        if not text or (part != "test" and (cluster, example.source) in seen):
+        if not text or (example.official != "test" and (cluster, example.source) in seen):
             part = "dropped"
         seen.add((cluster, example.source))
         splits.append(part)

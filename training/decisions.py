@@ -1,16 +1,16 @@
 """Labels from decisions: what reviewers concluded, the newest opinion on each case, ready to learn from."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from models.report import MAX_TEXT
+from serving.decisions import IMPORTED
 from serving.store import Store
 from serving.store.tables import cases, contents, decisions
-from training.corpus import Example, authored_labels
-
-DECISIONS = "decisions"
+from training.corpus import DECISIONS, Example
+from training.labels import CLEAN, Labels, complete_labels, yes
 
 
 class Decided(NamedTuple):
@@ -42,7 +42,13 @@ def read_decisions(store: Store, learned: list[str]) -> list[Decided]:
         for row in connection.execute(query):
             if not row.text or not set(row.categories) <= set(learned):
                 continue
-            violation = row.outcome == "violation"
-            labels = authored_labels(row.categories if violation else [], (row.severity or 0) if violation else 0)
-            found.append(Decided(Example(DECISIONS, row.decision_id, row.text[:MAX_TEXT], labels), row.created_at))
+            example = Example(DECISIONS, row.decision_id, row.text[:MAX_TEXT], _labels(row))
+            found.append(Decided(example, row.created_at))
     return found
+
+
+def _labels(row: Row[Any]) -> Labels:
+    """Reviewers are asked for every category that holds; what an imported violation was not asked for is unknown."""
+    if row.outcome == "no_violation":
+        return CLEAN
+    return yes(row.severity, *row.categories) if row.role == IMPORTED else complete_labels(row.categories, row.severity)

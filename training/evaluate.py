@@ -1,4 +1,4 @@
-"""Evaluation on the test part: every figure with its n and a 95 % bootstrap interval, text alone, no metadata."""
+"""Evaluation on the test part: each category's figures with n and 95 % bootstrap intervals; text alone, no metadata."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ REAL_CATEGORY = 0.005
 
 
 def calibration_error(truth: Floats, probability: Floats) -> float:
-    """Expected calibration error with equal-mass bins (Nguyen and O'Connor 2015)."""
+    """Expected calibration error: mean absolute gap over equal-mass bins (the bins of Nguyen and O'Connor 2015)."""
     order = np.argsort(probability, kind="stable")
     bins = np.array_split(order, BINS)
     gaps = [len(b) * abs(truth[b].mean() - probability[b].mean()) for b in bins if len(b)]
@@ -116,11 +116,7 @@ def evaluate(
         "authored": whole(own),
         "sources": by_source,
         "severity": severity_figures(corpus, rows[own], _only(values, own), seed, resamples),
-        "identities": identity_slices(
-            [corpus.texts[row] for row in rows], truth[:, names.index("hate")], values["hate"]
-        )
-        if "hate" in names
-        else {},
+        "identities": _identities([corpus.texts[row] for row in rows], truth, names, values),
     }
 
 

@@ -33,7 +33,7 @@ class Whitening:
 
     @classmethod
     def fit(cls, embeddings: Floats) -> "Whitening":
-        """Fit with Ledoit-Wolf shrinkage; |root·(x - mean)|² is the squared Mahalanobis distance (Lee et al. 2018)."""
+        """Fit with Ledoit-Wolf shrinkage; |(x - mean)·root|² is the squared Mahalanobis distance (Lee et al. 2018)."""
         fitted = LedoitWolf().fit(embeddings.astype(np.float64))
         root = np.linalg.cholesky(fitted.precision_)
         return cls(fitted.location_.astype(np.float32), root.astype(np.float32))

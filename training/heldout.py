@@ -42,13 +42,13 @@ def held_out(
 
 
 def default_thresholds(held: HeldOut, learned: Sequence[str]) -> dict[str, Threshold]:
-    """The threshold of highest F1 for each category, or 0.5 where there are too few answers to choose by."""
-    found = {}
-    for name in learned:
-        try:
-            value = choose(DEFAULT, *held.sample("calibration", name))
-        except NoThreshold as reason:
-            found[name] = Threshold(value=0.5, intent=f"0.5: {reason}")
-        else:
-            found[name] = Threshold(value=value, intent=str(DEFAULT))
-    return found
+    """The threshold that each category starts with."""
+    return {name: default_threshold(*held.sample("calibration", name)) for name in learned}
+
+
+def default_threshold(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> Threshold:
+    """The threshold of highest F1, or 0.5 where there are too few answers to choose by."""
+    try:
+        return Threshold(value=choose(DEFAULT, probability, truth), intent=str(DEFAULT))
+    except NoThreshold as reason:
+        return Threshold(value=0.5, intent=f"0.5: {reason}")

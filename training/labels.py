@@ -1,6 +1,6 @@
 """What each source's own labels say in our taxonomy; what a source did not ask stays unknown, which is not "no"."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,25 +12,30 @@ class Labels:
     """Known labels of one text; what is absent or None is unknown, and masked in every loss and metric.
 
     `categories` maps a category to whether it holds; `violation` is whether any does; `severity` 0-4;
-    `severity_at_most` where only a bound is known; `sexism` is an auxiliary label of two sources.
+    `sexism` is an auxiliary label of two sources. `complete` is that
+    every category was asked for, or that none holds: one that is not named does not hold.
     """
 
     categories: Mapping[str, bool] = field(default_factory=dict)
     violation: bool | None = None
     severity: int | None = None
-    severity_at_most: int | None = None
     sexism: bool | None = None
-    clean: bool = False  # no violation of any category
+    complete: bool = False
 
 
 UNKNOWN = Labels()
-CLEAN = Labels(violation=False, severity=0, clean=True)
-COARSE = Labels(severity_at_most=1)  # coarse words alone are no violation, and no proof of none
+COARSE = UNKNOWN  # coarse words alone are no violation, and no proof of none
+CLEAN = Labels(violation=False, severity=0, complete=True)
 
 
 def yes(severity: int | None, *categories: str, sexism: bool | None = None) -> Labels:
     """A violation of these categories; the others stay unknown."""
     return Labels(dict.fromkeys(categories, True), True, severity, sexism=sexism)
+
+
+def complete_labels(categories: Collection[str], severity: int | None) -> Labels:
+    """The answer of someone who was asked for every category, and named these, or none."""
+    return Labels(dict.fromkeys(categories, True), bool(categories), severity, complete=True)
 
 
 def no(*categories: str, sexism: bool | None = None) -> Labels:
@@ -217,4 +222,4 @@ MAPPINGS: Mapping[str, Callable[[Raw], Labels]] = {
 }
 
 # Public sources in which people graded how bad a text is, or whose raters' share or count stands for it.
-GRADED = frozenset({"davidson_hate_offensive", "ethos", "openai_teen_safety_synthetic", "pyrit_harm_scores"})
+GRADED = frozenset({"ethos", "openai_teen_safety_synthetic", "pyrit_harm_scores"})

@@ -1,6 +1,6 @@
 """Leave one source out: does what was learnt elsewhere hold for texts from a place that gave no training text?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from tokenizers import Tokenizer
 
 from models.errors import MissingData
-from training.batches import Schedule, Windows, cap_sources, pack
+from training.batches import Rows, Schedule, Windows, cap_sources, pack
 from training.corpus import AUTHORED, Corpus, training_targets
 from training.encoder import Encoder, Trainer
 from training.evaluate import question
@@ -22,7 +22,7 @@ from training.heads import fit_heads
 from training.intervals import Floats, with_interval
 
 PER_SOURCE = 1000  # training texts of one source at most
-TESTED = 600  # texts of the left-out source at most
+TESTED = 600  # texts of a left-out source's test part at most
 WINDOWS = 2
 QUICK = Schedule(epochs=1, per_source=400, draws={}, windows=1, encoder_rate=1.5e-4)  # of a fit by full fine-tuning
 
@@ -31,7 +31,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class LeftOut:
-    """ROC AUC of one output on a source's own test part, by what the model was fitted on.
+    """ROC AUC of one output on `n` texts of a source's own test part, by what the model was fitted on.
 
     `inside`: all sources, this one too. `naive`: the other public sources, an unknown label read as no. `ours`: the
     other sources with unknown labels masked, one-sided ones kept out of P(violation), and the authored corpus.
@@ -64,53 +64,43 @@ def embed(base: str, texts: Sequence[str]) -> Floats:
 
 def leave_one_source_out(corpus: Corpus, base: str, seed: int, resamples: int) -> list[LeftOut]:
     """Fit linear heads on frozen embeddings of the base encoder without each source that answers both ways."""
-    rng = np.random.default_rng(seed)
-    rows = np.concatenate(
-        [
-            cap_sources(corpus, corpus.where("train"), PER_SOURCE, rng),
-            cap_sources(corpus, corpus.where("test"), TESTED, rng),
-        ]
-    )
-    rows = np.union1d(rows, np.flatnonzero((corpus.sources == AUTHORED) & (corpus.splits != "dropped")))
+    asked = _asked(corpus, corpus.sources.tolist(), seed)
+    learnt = corpus.where("train")
+    drawn = cap_sources(corpus, learnt, PER_SOURCE, np.random.default_rng(seed))
+    ours = learnt[corpus.sources[learnt] == AUTHORED]
+    rows = np.unique(np.concatenate([drawn, ours, *(tested for _, tested in asked.values())]))
     embeddings = embed(base, [corpus.texts[row] for row in rows])
     sources, train = corpus.sources[rows], corpus.splits[rows] == "train"
-    targets = corpus.targets[rows]
-    masked = training_targets(replace(corpus, examples=[corpus.examples[row] for row in rows], targets=targets))
+    targets, masked = corpus.targets[rows], training_targets(corpus)[rows]
     found = []
-    for source in track(list(dict.fromkeys(sources.tolist())), "leaving sources out"):
-        name = question(targets[(sources == source) & ~train], corpus.outputs)
-        if name is None:
-            continue
-        k = corpus.outputs.index(name)
-        tested = (sources == source) & ~train & np.isfinite(targets[:, k])
+    for source, (k, chosen) in track(asked.items(), "leaving sources out"):
+        tested = np.isin(rows, chosen)
 
         def score(labels: Floats, chosen: Mask, k: int = k, tested: Mask = tested) -> Floats:
             return _linear(embeddings, labels[:, k], chosen, tested)
 
         fits = _fits(source, sources, train, targets, masked)
-        found.append(_left_out(source, name, targets[tested, k], fits, score, seed, resamples))
+        found.append(_left_out(source, corpus.outputs[k], targets[tested, k], fits, score, seed, resamples))
     return found
 
 
 def fine_tune_without(
     corpus: Corpus, base: str, chosen: Sequence[str], seed: int, resamples: int, schedule: Schedule = QUICK
 ) -> list[LeftOut]:
-    """The same by fine-tuning the whole encoder for each fit, of the `chosen` sources; some minutes a fit."""
+    """The same by fine-tuning the whole encoder for each fit, of the `chosen` sources; some minutes a fit.
+
+    Raises MissingData, before any fit, for a source that has no test part which answers something both ways.
+    """
+    asked = _asked(corpus, chosen, seed)
+    if unasked := [source for source in chosen if source not in asked]:
+        raise MissingData(f"no source with a test part that answers something both ways: {', '.join(unasked)}")
     sources, train = corpus.sources, corpus.splits == "train"
-    rng = np.random.default_rng(seed)
     masked = training_targets(corpus)
     inside: Trainer | None = None  # one fit serves every source
     found = []
-    for source in chosen:
-        theirs = corpus.where("test")
-        name = question(corpus.targets[theirs[sources[theirs] == source]], corpus.outputs)
-        if name is None:
-            raise MissingData(f"{source} is no source with a test part that answers something both ways")
-        k = corpus.outputs.index(name)
-        theirs = theirs[(sources[theirs] == source) & np.isfinite(corpus.targets[theirs, k])]
-        tested = rng.permutation(theirs)[:TESTED]
+    for source, (k, tested) in asked.items():
 
-        def score(labels: Floats, rows: Mask, k: int = k, tested: npt.NDArray[np.int64] = tested) -> Floats:
+        def score(labels: Floats, rows: Mask, k: int = k, tested: Rows = tested) -> Floats:
             nonlocal inside
             whole = bool((rows == train).all())
             trainer = inside if whole and inside else _fine_tuned(corpus, base, labels, rows, seed, schedule)
@@ -119,7 +109,24 @@ def fine_tune_without(
             return scores
 
         fits = _fits(source, sources, train, corpus.targets, masked)
-        found.append(_left_out(source, name, corpus.targets[tested, k], fits, score, seed, resamples))
+        found.append(_left_out(source, corpus.outputs[k], corpus.targets[tested, k], fits, score, seed, resamples))
+    return found
+
+
+def _asked(corpus: Corpus, sources: Iterable[str], seed: int) -> dict[str, tuple[int, Rows]]:
+    """By source the output (its index) that it is tested on, and at most TESTED rows of its test part that answer it.
+
+    A source that answers nothing both ways is left away. Its rows are the same whichever others are asked for.
+    """
+    test = corpus.where("test")
+    theirs = corpus.sources[test]
+    found = {}
+    for source in dict.fromkeys(sources):
+        rows = test[theirs == source]
+        if name := question(corpus.targets[rows], corpus.outputs):
+            k = corpus.outputs.index(name)
+            rows = rows[np.isfinite(corpus.targets[rows, k])]
+            found[source] = k, np.sort(np.random.default_rng(seed).permutation(rows)[:TESTED])
     return found
 
 

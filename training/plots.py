@@ -1,6 +1,6 @@
-"""Plots of an evaluation, readable without colour."""
+"""Plots of an evaluation and a learning curve, readable without colour."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
 
 def evaluation(figures: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -21,18 +22,46 @@ def evaluation(figures: Mapping[str, Any], folder: Path) -> list[Path]:
 def calibration(figures: Mapping[str, Any], path: Path) -> Path:
     """Reliability curves on the authored test texts, a small picture each, the diagonal being perfect."""
     rows = {"violation": figures["violation"], **figures["categories"]}
-    columns = 4
-    lines = -(-len(rows) // columns)
-    figure, grid = plt.subplots(lines, columns, figsize=(11, 2.7 * lines), sharex=True, sharey=True, squeeze=False)
-    for axes in grid.flat[len(rows) :]:
-        axes.set_visible(False)
-    for axes, (name, row) in zip(grid.flat, rows.items(), strict=False):
-        bins = row["reliability"]
+
+    def draw(axes: Axes, name: str) -> None:
+        bins = rows[name]["reliability"]
         axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
         axes.plot([b["probability"] for b in bins], [b["share"] for b in bins], "ko-", markersize=3, linewidth=1)
-        axes.set_title(f"{name} (n {row['n']}, {row['positives']} positive)", fontsize=8)
-    figure.supxlabel("probability given (means of equal-mass bins)")
-    figure.supylabel("share that holds")
+        axes.set_title(f"{name} (n {rows[name]['n']}, {rows[name]['positives']} positive)", fontsize=8)
+
+    labels = ("probability given (means of equal-mass bins)", "share that holds")
+    return _small_multiples(list(rows), draw, labels, path)
+
+
+def learning_curve(shares: Sequence[float], curves: Mapping[str, Sequence[float]], path: Path) -> Path:
+    """Average precision by the share of training rows, a small picture an output, the steepest at the end first."""
+
+    def gain(name: str) -> float:
+        return curves[name][-1] - curves[name][-2]
+
+    def draw(axes: Axes, name: str) -> None:
+        axes.plot(shares, curves[name], "ko-", markersize=3, linewidth=1)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(shares, [f"{share:.0%}" for share in shares])
+        axes.set_title(f"{name} ({gain(name):+.3f})", fontsize=8)
+
+    labels = ("share of the authored training rows (in brackets: what the last doubling gave)", "average precision")
+    return _small_multiples(sorted(curves, key=gain, reverse=True), draw, labels, path)
+
+
+def _small_multiples(
+    names: Sequence[str], draw: Callable[[Axes, str], None], labels: tuple[str, str], path: Path
+) -> Path:
+    """One small picture for each name on shared axes."""
+    columns = 4
+    lines = -(-len(names) // columns)
+    figure, grid = plt.subplots(lines, columns, figsize=(11, 2.7 * lines), sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat[len(names) :]:
+        axes.set_visible(False)
+    for axes, name in zip(grid.flat, names, strict=False):
+        draw(axes, name)
+    figure.supxlabel(labels[0])
+    figure.supylabel(labels[1])
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -11,16 +11,15 @@ from models.bundle import Bundle
 from models.errors import MissingData
 from serving.store import Store
 from training import tracking
-from training.comparison import Comparison, compare
-from training.corpus import AUTHORED, AUXILIARY, Corpus, build, outputs_of
-from training.decisions import DECISIONS, Decided, read_decisions
+from training.comparison import HELD_OUT, Comparison, compare, conclusion
+from training.corpus import AUXILIARY, DECISIONS, OURS, Corpus, build, outputs_of, training_targets
+from training.decisions import Decided, read_decisions
 from training.fit import Recipe, Text, embed_all, fit_bundle
 from training.heads import HeadWeights, Whitening, fit_heads, read_heads
 from training.train import Options, fit_encoder, read_examples
 
 MIN_DECISIONS = 20
-TESTED = 0.2  # newest share of the decided clusters, never trained on
-CALIBRATED = 0.2  # share before that, for calibration: later in time than what is trained on
+CALIBRATED = 0.2  # share of the decided clusters before the held-out ones: later in time than what is trained on
 
 
 def retrain(options: Options, store: Store, champion: Bundle, weights: Path | None) -> tuple[Bundle, list[Comparison]]:
@@ -36,7 +35,8 @@ def retrain(options: Options, store: Store, champion: Bundle, weights: Path | No
     decided = read_decisions(store, learned)
     if len(decided) < MIN_DECISIONS:
         raise MissingData(f"{len(decided)} usable decisions in the store; retraining needs at least {MIN_DECISIONS}")
-    corpus, listing = _corpus(options, decided, learned)
+    corpus, used = _corpus(options, decided, learned, frozen=weights is None)
+    listing = _listing(champion.manifest.training_data, used, corpus)
     work = options.runs / f"retrain-{champion.digest[-12:]}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -50,25 +50,27 @@ def retrain(options: Options, store: Store, champion: Bundle, weights: Path | No
             text, heads = fit_encoder(corpus, options, work, weights)
             challenger = fit_bundle(recipe, text, heads, work, options.out)
         found = compare(champion, challenger, corpus, options.seed)
-        logged.comparison(found)
+        logged.comparison(found, conclusion(found))
         logged.bundle(challenger, alias=tracking.CHALLENGER)
     shutil.rmtree(work, ignore_errors=True)
     return challenger, found
 
 
-def _corpus(options: Options, decided: list[Decided], learned: list[str]) -> tuple[Corpus, list[dict[str, Any]]]:
-    """Authored rows, the public sources where at hand, and the decisions, split by time."""
+def _corpus(
+    options: Options, decided: list[Decided], learned: list[str], *, frozen: bool
+) -> tuple[Corpus, list[dict[str, Any]]]:
+    """Authored rows, the public sources where at hand, and the decisions, split by time; and a listing of them."""
     examples, listing = read_examples(options)
     examples += [found.example for found in decided]
     corpus = build(examples, [*outputs_of(learned), AUXILIARY], progress=True)
     splits, sources = corpus.splits.copy(), corpus.sources
-    # The champion's embeddings have seen the public training texts: they would teach the heads nothing new.
-    splits[(splits == "train") & ~np.isin(sources, [AUTHORED, DECISIONS])] = "dropped"
+    if frozen:  # the champion's embeddings have seen the public training texts: they would teach its heads nothing new
+        splits[(splits == "train") & ~np.isin(sources, OURS)] = "dropped"
     mine = np.flatnonzero(sources == DECISIONS)
     newest = {int(cluster): i for i, cluster in enumerate(corpus.clusters[mine])}  # last decision of each cluster
     order = sorted(newest, key=lambda cluster: newest[cluster])
-    first_test = int(len(order) * (1 - TESTED))
-    first_held = int(len(order) * (1 - TESTED - CALIBRATED))
+    first_test = int(len(order) * (1 - HELD_OUT))
+    first_held = int(len(order) * (1 - HELD_OUT - CALIBRATED))
     part = {c: "train" if i < first_held else "calibrate" if i < first_test else "test" for i, c in enumerate(order)}
     splits[mine] = [
         part[int(cluster)] if corpus.texts[i] else "dropped"
@@ -78,9 +80,17 @@ def _corpus(options: Options, decided: list[Decided], learned: list[str]) -> tup
     shared = np.isin(corpus.clusters, list(part)) & (sources != DECISIONS)
     splits[shared] = "dropped"
     listing.append({"name": DECISIONS, "title": "Reviewers' decisions", "licence": "the operator's own", "sha256": ""})
-    for row in listing:
-        row["rows"] = int(((sources == row["name"]) & (splits == "train")).sum())
     return replace(corpus, splits=splits), listing
+
+
+def _listing(before: list[dict[str, Any]], used: list[dict[str, Any]], corpus: Corpus) -> list[dict[str, Any]]:
+    """What the champion learnt from, and its challenger through it, with what the challenger itself learns from now."""
+    trained = corpus.sources[corpus.where("train")]
+    rows = {row["name"]: row for row in before}
+    for row in used:
+        if count := int((trained == row["name"]).sum()):
+            rows[row["name"]] = row | {"rows": count}
+    return list(rows.values())
 
 
 def _refit(champion: Bundle, corpus: Corpus) -> tuple[Text, HeadWeights, Whitening]:
@@ -89,6 +99,6 @@ def _refit(champion: Bundle, corpus: Corpus) -> tuple[Text, HeadWeights, Whiteni
     found = embed_all(text.open(), [corpus.texts[i] for i in rows], "embedding")
     embeddings = np.array([windows.mean(axis=0) for windows in found])
     start, whitening = read_heads(champion.path / "heads.onnx")
-    targets = corpus.targets[rows][:, : len(champion.manifest.outputs)]
-    # A strong pull towards the champion: a few hundred decisions must not overturn a hundred thousand labels.
+    targets = training_targets(corpus)[rows][:, : len(start.bias)]
+    # A strong pull towards the champion: a few hundred decisions must not overturn what it learnt from many more texts.
     return text, fit_heads(embeddings, targets, start, strength=0.001), whitening

@@ -41,7 +41,7 @@ def identity_slices(texts: Sequence[str], truth: Floats, score: Floats) -> dict[
     for name, pattern in _PATTERNS.items():
         inside = np.array([bool(pattern.search(text)) for text in texts]) & known
         outside = known & ~inside
-        if min((inside & positive).sum(), (inside & ~positive).sum()) < MIN_EACH or not outside.any():
+        if min((inside & positive).sum(), (inside & ~positive).sum()) < MIN_EACH or len(set(truth[outside])) < 2:
             continue
         found[name] = {
             "n": int(inside.sum()),
@@ -53,7 +53,5 @@ def identity_slices(texts: Sequence[str], truth: Floats, score: Floats) -> dict[
     return found
 
 
-def _auc(positive: npt.NDArray[np.bool_], score: Floats, mask: npt.NDArray[np.bool_]) -> float | None:
-    if positive[mask].all() or not positive[mask].any():
-        return None
+def _auc(positive: npt.NDArray[np.bool_], score: Floats, mask: npt.NDArray[np.bool_]) -> float:
     return round(float(roc_auc_score(positive[mask], score[mask])), 4)

@@ -1,9 +1,11 @@
 """MLflow: what a run was given and what came of it, the registry and its aliases. Never report text."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from training.encoder import Encoder
 
 MODEL = "frontline"
-GATES = "gates"  # tag of a run: whether its bundle passed the comparison with the champion
+GATES = "gates"  # tag of a run: the conclusion of comparing its bundle with the champion
+CODE = Path(__file__).parents[1]
+IMPORTED = ("numpy", "onnxruntime", "pandas", "py3langid", "pydantic", "pyyaml", "tokenizers")  # by the logged model
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
 
@@ -40,12 +44,12 @@ def connect(home: Path) -> None:
 class Logged:
     """One MLflow run being written."""
 
-    def comparison(self, found: Sequence["Comparison"]) -> None:
-        """Log champion against challenger, and whether every gate was passed."""
+    def comparison(self, found: Sequence["Comparison"], conclusion: str) -> None:
+        """Log champion against challenger, and what follows from it."""
         for part in found:
             prefix = f"gate.{part.part.replace(' ', '_')}."
             mlflow.log_metrics(flatten({"champion": part.champion, "challenger": part.challenger}, prefix))
-        mlflow.set_tag(GATES, "passed" if all(part.passed for part in found) else "failed")
+        mlflow.set_tag(GATES, conclusion)
 
     def bundle(self, bundle: Bundle, *, alias: str) -> str:
         """Log figures, plots and the bundle, register it as a model version under `alias`; return the version."""
@@ -56,19 +60,27 @@ class Logged:
             for picture in plots.evaluation(bundle.manifest.evaluation, Path(folder)):
                 mlflow.log_artifact(str(picture), "plots")
         mlflow.log_artifacts(str(bundle.path), "bundle")
-        model = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={"bundle": str(bundle.path)},
-            code_paths=[str(Path(__file__).parents[1] / "models"), str(Path(__file__).parents[1] / "training")],
-            pip_requirements=["numpy", "onnxruntime", "tokenizers", "pydantic", "pyyaml", "pandas"],
-            registered_model_name=MODEL,
-        )
-        version = str(model.registered_model_version)
+        version = _log_model(bundle)
         client = MlflowClient()
         client.set_model_version_tag(MODEL, version, "bundle", bundle.digest)
         client.set_registered_model_alias(MODEL, alias, version)
         return version
+
+
+def _log_model(bundle: Bundle) -> str:
+    """Log and register the bundle as a model that runs without this checkout; return the version."""
+    with tempfile.TemporaryDirectory() as folder:
+        # Without the shipped bundle, which would go into every run.
+        code = shutil.copytree(CODE / "models", Path(folder) / "models", ignore=shutil.ignore_patterns("bundles"))
+        model = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(Path(__file__).with_name("pyfunc.py")),
+            artifacts={"bundle": str(bundle.path)},
+            code_paths=[str(code), str(CODE / "training")],
+            pip_requirements=[f"{name}=={version_of(name)}" for name in IMPORTED],
+            registered_model_name=MODEL,
+        )
+    return str(model.registered_model_version)
 
 
 @contextmanager
@@ -104,8 +116,8 @@ def promoted(digest: str) -> None:
     client.set_registered_model_alias(MODEL, CHAMPION, found[0])
 
 
-def challenger(folder: Path) -> tuple[Path, bool]:
-    """Download the challenger's bundle into `folder`; also say whether it failed its gates.
+def challenger(folder: Path) -> tuple[Path, str | None]:
+    """Download the challenger's bundle into `folder`; also the conclusion of its comparison, None without one.
 
     Raises MissingData where no version is registered as challenger.
     """
@@ -115,7 +127,7 @@ def challenger(folder: Path) -> tuple[Path, bool]:
     except MlflowException as error:
         raise MissingData("MLflow has no challenger: train or retrain first, or name a bundle's folder") from error
     path = mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path="bundle", dst_path=str(folder))
-    return Path(path), client.get_run(version.run_id).data.tags.get(GATES) == "failed"
+    return Path(path), client.get_run(version.run_id).data.tags.get(GATES)
 
 
 def flatten(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
@@ -124,7 +136,7 @@ def flatten(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     for name, value in figures.items():
         if isinstance(value, Mapping):
             found |= flatten(value, f"{prefix}{name}.")
-        elif isinstance(value, list) and len(value) == 2:
+        elif name == "interval" and value is not None:
             found |= {f"{prefix}low": float(value[0]), f"{prefix}high": float(value[1])}
         elif isinstance(value, int | float) and not isinstance(value, bool):
             found[f"{prefix}{name}"] = float(value)

@@ -15,7 +15,18 @@ from models.errors import MissingData
 from models.taxonomy import Taxonomy
 from training import tracking
 from training.batches import Schedule, cap_sources
-from training.corpus import AUTHORED, AUXILIARY, Corpus, Example, build, outputs_of, read_authored, read_source
+from training.corpus import (
+    AUTHORED,
+    AUXILIARY,
+    OURS,
+    Corpus,
+    Example,
+    build,
+    outputs_of,
+    read_authored,
+    read_source,
+    training_targets,
+)
 from training.encoder import Trainer, base_folder
 from training.fit import Recipe, Text, embed_all, fit_bundle
 from training.heads import HeadWeights, fit_heads
@@ -70,7 +81,7 @@ def train(options: Options) -> Bundle:
     with tracking.run("train", parameters) as logged:
         text, weights = fit_fast(corpus, options, work) if options.fast else fit_encoder(corpus, options, work)
         bundle = fit_bundle(recipe, text, weights, work, options.out)
-        logged.bundle(bundle, alias="challenger")
+        logged.bundle(bundle, alias=tracking.CHALLENGER)
     shutil.rmtree(work, ignore_errors=True)
     return bundle
 
@@ -108,7 +119,7 @@ def fit_fast(corpus: Corpus, options: Options, work: Path) -> tuple[Text, HeadWe
     fit_ngrams(work / "ngrams.onnx", texts, options.seed)
     text = Text("hashed-ngrams.v1", work)
     embeddings = np.concatenate(embed_all(text.open(), texts, "embedding"))
-    return text, fit_heads(embeddings, corpus.targets[rows])
+    return text, fit_heads(embeddings, training_targets(corpus)[rows])
 
 
 def fit_encoder(corpus: Corpus, options: Options, work: Path, weights: Path | None = None) -> tuple[Text, HeadWeights]:
@@ -126,13 +137,14 @@ def fit_encoder(corpus: Corpus, options: Options, work: Path, weights: Path | No
 
 
 def settle_heads(corpus: Corpus, text: Text, heads: HeadWeights, seed: int) -> HeadWeights:
-    """Refit the fine-tuned heads a little on the embeddings as served (int8): our own corpus and a few of each source.
+    """Refit the fine-tuned heads a little on the embeddings as served (int8): our own texts, a few of each source.
 
     On held-out calibration texts of our own corpus this raised the categories' mean average precision, and the public
     texts keep the heads from forgetting them.
     """
     rng = np.random.default_rng(seed)
     rows = cap_sources(corpus, corpus.where("train"), SETTLED, rng)
-    rows = np.union1d(rows, np.intersect1d(corpus.where("train"), np.flatnonzero(corpus.sources == AUTHORED)))
+    rows = np.union1d(rows, np.intersect1d(corpus.where("train"), np.flatnonzero(np.isin(corpus.sources, OURS))))
     found = embed_all(text.open(), [corpus.texts[i] for i in rows], "settling the heads")
-    return fit_heads(np.array([windows.mean(axis=0) for windows in found]), corpus.targets[rows], heads, strength=0.01)
+    embeddings = np.array([windows.mean(axis=0) for windows in found])
+    return fit_heads(embeddings, training_targets(corpus)[rows], heads, strength=0.01)

@@ -6,7 +6,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from models.report import explain
+from models.report import first_error
 from serving.errors import InvalidJson, InvalidRequest, UnsupportedMediaType
 
 M = TypeVar("M", bound=BaseModel)
@@ -24,7 +24,7 @@ async def json_body(request: Request) -> object:
     return value
 
 
-def checked(model: type[M], value: object) -> M:
+def as_model(model: type[M], value: object) -> M:
     """A decoded value as a model. Raises InvalidRequest, which names the first wrong field."""
     if not isinstance(value, dict):
         raise InvalidRequest("the body is not a JSON object")
@@ -35,5 +35,5 @@ def checked(model: type[M], value: object) -> M:
         if first["type"] == "extra_forbidden":  # its name is the caller's text, so it is not quoted
             known = ", ".join(model.model_fields)
             raise InvalidRequest(f"the body holds a field that is not one of {known}") from None
-        invalid = explain(error, model)
+        invalid = first_error(error, model)
         raise InvalidRequest(invalid.message, field=invalid.field) from None

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models import FrontlineError
 from serving.errors import BodyTooLarge, Overloaded
+from serving.http import metrics
 from serving.http.errors import InternalError, respond
 from serving.logs import log, where
 
@@ -71,12 +72,10 @@ class Edge:
                 await respond(InternalError(), request_id)(scope, receive, sending)
         finally:
             self._in_flight -= 1
-            route = getattr(scope.get("route"), "path", None) or None  # the pattern, as an address may quote anything
-            spent = round((time.perf_counter() - started) * 1000, 1)
-            log.info("request", method=scope["method"], route=route, status=status, milliseconds=spent)
+            _note(scope, status, time.perf_counter() - started)
 
     def _check(self, scope: Scope) -> None:
-        if self._in_flight > self._max_in_flight:
+        if self._in_flight > self._max_in_flight and scope["path"] != metrics.PATH:  # an overload should be seen
             raise Overloaded("the service has all the requests that it can handle; try again shortly")
         length = Headers(scope=scope).get("content-length", "")
         if length.isdecimal() and int(length) > self._max_body_bytes:
@@ -98,3 +97,10 @@ class Edge:
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"the body is larger than {self._max_body_bytes} bytes; send fewer reports at once")
+
+
+def _note(scope: Scope, status: int, seconds: float) -> None:
+    """Count and log a request that has ended."""
+    route = getattr(scope.get("route"), "path", None) or None  # the pattern, as an address may quote anything
+    metrics.count(scope["method"], route, status, seconds)
+    log.info("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))

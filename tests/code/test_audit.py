@@ -14,11 +14,21 @@ from sqlalchemy import insert
 
 from models.bundle import Bundle
 from models.errors import MissingData
-from models.report import parse_report
+from models.report import Report, parse_report
 from models.scorer import Scorer
 from serving.store import Store, migrate
 from serving.store.tables import cases, contents, reports, scores
-from training.audit import Audit, Shift, audit, domain_classifier, jensen_shannon, render, score_shifts
+from training.audit import (
+    Audit,
+    Sample,
+    Shift,
+    audit,
+    domain_classifier,
+    jensen_shannon,
+    read_sample,
+    render,
+    score_shifts,
+)
 
 ODD = "<b>zorbleflax</b>"
 HISTOGRAM = arrays(np.float64, 8, elements=st.floats(0, 100)).filter(lambda a: a.sum() > 1).map(lambda a: a / a.sum())
@@ -38,10 +48,17 @@ def scored(store: Store, loaded: Bundle, now: datetime) -> Callable[..., None]:
     scorer = Scorer(loaded)
 
     def make(
-        number: int, text: str, *, lane: str = "low", days: float = 1, bundle: str = "", language: str = "en"
+        number: int,
+        text: str,
+        *,
+        lane: str = "low",
+        days: float = 1,
+        bundle: str = "",
+        language: str = "en",
+        **metadata: Any,
     ) -> None:
         at, case_id = now - timedelta(days=days), f"c{number}"
-        body: dict[str, Any] = {"report_id": f"r{number}", "content": {"text": text, "language": language}}
+        body: dict[str, Any] = {"report_id": f"r{number}", "content": {"text": text, "language": language}, **metadata}
         score = scorer.score(parse_report(body)[0], received_at=at).model_dump(mode="json")
         times = {"created_at": at, "updated_at": at, "due_at": at}
         kept = {"status": "open", "priority": 1.0, "priority_detail": {}, "content_version": 1, "blind": False}
@@ -77,22 +94,26 @@ def test_words(distance: float, words: str) -> None:
 
 def _scores(probability: float, count: int) -> list[dict[str, Any]]:
     categories = [{"category": "spam", "probability": probability}, {"category": "sexual_minors", "probability": None}]
-    return [{"violation": {"probability": probability}, "categories": categories}] * count
+    return [{"violation": {"probability": 0.5}, "categories": categories}] * count  # the stored one has metadata in it
+
+
+def _sample(probability: float, length: int, count: int) -> Sample:
+    return Sample([length] * count, np.zeros((count, 2), np.float32), np.full(count, probability, np.float32))
 
 
 def test_the_same_sample_has_not_shifted_and_another_has() -> None:
     low = [40] + [0] * 19
     histograms = {"probabilities": {"violation": low, "spam": low}, "lengths": [40, 0, 0, 0, 0, 0, 0, 0]}
-    same = score_shifts(histograms, _scores(0.01, 30), ["short"] * 30)
+    same = score_shifts(histograms, _scores(0.01, 30), _sample(0.01, 5, 30))
     assert {(shift.name, shift.distance) for shift in same} == {("violation", 0), ("spam", 0), ("text length", 0)}
-    moved = score_shifts(histograms, _scores(0.99, 30), ["word " * 100] * 30)
+    moved = score_shifts(histograms, _scores(0.99, 30), _sample(0.99, 500, 30))
     assert {shift.distance for shift in moved} == {1.0}
 
 
 def test_abstained_scores_count_in_no_histogram() -> None:
     histograms = {"probabilities": {"violation": [1] * 20}, "lengths": [1] * 8}
     none = [{"violation": {"probability": None}, "categories": []}]
-    assert score_shifts(histograms, none, []) == []
+    assert score_shifts(histograms, none, _sample(0, 0, 0)) == []
 
 
 def test_a_window_is_compared_and_specialist_cases_are_not(
@@ -117,6 +138,45 @@ def test_a_window_is_compared_and_specialist_cases_are_not(
     assert "1 more scores came from other bundles" in page
 
 
+BAD = {
+    "subject": {"account_age_days": 1, "prior_violations": 9},
+    "reporter": {"reports_filed": 90, "reports_upheld": 88, "is_target": True},
+    "exposure": {"distinct_reporters": 50},
+    "reason": "threat",
+}
+
+
+def test_metadata_alone_shifts_nothing(
+    store: Store, scored: Callable[..., None], loaded: Bundle, now: datetime, make_report: Callable[..., Report]
+) -> None:
+    texts = [line.text for line in loaded.manifest.golden] * 5
+    for i, text in enumerate(texts):
+        scored(i, text, **BAD)
+    found = audit(store, loaded, 7, now)
+    assert found.texts == len(texts) == 40
+    assert found.abstained < 0.5
+
+    def shares(*, metadata: bool) -> list[float]:
+        scorer = Scorer(loaded, metadata=metadata)
+        said = [scorer.score(make_report(text, **BAD), received_at=now).violation.probability for text in texts]
+        counts = np.histogram([p for p in said if p is not None], bins=20, range=(0, 1))[0]
+        return list(counts / counts.sum())
+
+    shift = next(shift for shift in found.shifts if shift.name == "violation")
+    assert shift.window == shares(metadata=False)
+    assert shift.window != shares(metadata=True)
+
+
+def test_what_a_sample_holds(loaded: Bundle) -> None:
+    hidden = "\u200b".join("a quiet walk")
+    found = read_sample(loaded, [(hidden, False), ("\u200b", True), ("a made-up bargain", True)])
+    assert sorted(found.lengths) == [12, 17]  # of prepared text; of one nothing is left
+    assert found.embeddings.shape == (2, loaded.reference()[1].shape[1])
+    assert found.violation.shape == (1,)  # the service abstained on the other
+    nothing = read_sample(loaded, [])
+    assert (nothing.lengths, len(nothing.embeddings), len(nothing.violation)) == ([], 0, 0)
+
+
 def test_an_audit_needs_scores(store: Store, scored: Callable[..., None], loaded: Bundle, now: datetime) -> None:
     for i in range(29):
         scored(i, "a text")
@@ -126,8 +186,11 @@ def test_an_audit_needs_scores(store: Store, scored: Callable[..., None], loaded
 
 def test_the_reference_cannot_be_told_from_itself(loaded: Bundle) -> None:
     _, embeddings = loaded.reference()
-    texts = [line.text for line in loaded.manifest.golden]
-    assert domain_classifier(loaded, embeddings, texts) == (None, None)  # too few to say
+    value, interval = domain_classifier(embeddings[::2], embeddings[1::2])
+    assert value is not None and interval is not None
+    assert interval[0] <= value <= interval[1]
+    assert value == pytest.approx(0.5, abs=0.12)
+    assert domain_classifier(embeddings, embeddings[:29]) == (None, None)  # too few to say
 
 
 def test_the_page_escapes(now: datetime) -> None:
@@ -136,6 +199,7 @@ def test_the_page_escapes(now: datetime) -> None:
         since=now - timedelta(days=7),
         until=now,
         n=30,
+        texts=30,
         other_bundles=0,
         abstained=0.1,
         shifts=[Shift("<i>spam", [0.5, 0.5], [1.0, 0.0], 0.3)],

@@ -1,6 +1,7 @@
 """What an epoch of fine-tuning sees: the draw, the disguises and the batches."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,6 +87,23 @@ def test_a_disguise_leaves_something_to_read_and_is_repeatable(change: object) -
 
 def test_some_disguise_changes_a_text() -> None:
     assert len({disguised("Please give me back my bread today", random.Random(seed)) for seed in range(40)}) > 20
+
+
+def test_padding_puts_a_harmless_text_of_our_own_around_a_text(cut: Windows) -> None:
+    mine = corpus([AUTHORED] * 4)
+    said = [(False, ()), (True, ()), (False, ("spam",)), (False, ())]
+    rows = [replace(e, labels=Labels(violation=v), near=n) for e, (v, n) in zip(mine.examples, said, strict=True)]
+    mine = replace(mine, examples=rows, texts=["river", "threat", "lottery", "x" * 300])
+    found = epoch_batches(mine, replace(SCHEDULE, padding=1.0, own_repeats=1, batch=1), cut, 7, 0)
+    words = {batch.rows[0]: batch.ids[0] for batch in found}
+    river, lottery = (cut([word])[0][0][1] for word in ("river", "lottery"))
+    assert all(river in ids for ids in words.values())
+    assert [row for row, ids in words.items() if lottery in ids] == [2]
+
+
+def test_without_a_harmless_text_none_is_padded(cut: Windows) -> None:
+    plain, padded = (epoch_batches(MIXED, replace(SCHEDULE, padding=p), cut, 7, 0) for p in (0.0, 1.0))
+    assert plain == padded
 
 
 def test_preparation_undoes_digits_for_letters() -> None:

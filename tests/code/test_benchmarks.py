@@ -3,6 +3,8 @@
 import gzip
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from typer.testing import CliRunner
 
 from models.bundle import Bundle
 from models.errors import MissingData
+from models.report import Report
+from models.scorer import Scorer
 from serving.cli import app
 from training.benchmarks import measures as module
 from training.benchmarks import refit as refitting
@@ -342,10 +346,25 @@ def test_a_bundle_without_the_output_says_so() -> None:
 
 def test_every_text_has_a_score(loaded: Bundle) -> None:
     found = score(loaded, ["Replica watches, message me", "", "\u200b", "Does anybody know a good plumber?"])
-    assert found.abstained.tolist()[1:3] == [True, True]
     assert {len(values) for values in found.values.values()} == {4}
     assert set(found.categories) <= set(loaded.taxonomy.learned)
     assert found.flagged().shape == (4,)
+
+
+def test_it_abstains_where_the_scorer_does(loaded: Bundle, make_report: Callable[..., Report], now: datetime) -> None:
+    texts = [
+        *(line.text for line in loaded.manifest.golden),
+        *("", "\u200b", "qzx wvk jjq xxz", "zzkq qqxv"),
+        "Der Zug kommt heute leider wieder zwanzig Minuten zu spät an.",
+    ]
+    any_distance = loaded.manifest.model_copy(update={"max_distance": float("inf")})
+    reasons = []
+    for bundle in (loaded, replace(loaded, manifest=any_distance)):
+        said = [Scorer(bundle).score(make_report(text), received_at=now) for text in texts]
+        assert score(bundle, texts).abstained.tolist() == [one.abstained for one in said]
+        reasons.append({reason for one in said if one.abstained for reason in one.warnings})
+    assert reasons[0] >= {"no_text", "language_unsupported", "out_of_distribution"}
+    assert "out_of_distribution" not in reasons[1] >= {"no_text", "language_unsupported"}
 
 
 @pytest.fixture

@@ -109,6 +109,18 @@ def _negative_slope(manifest: dict[str, Any]) -> None:
     manifest["calibration"]["violation"]["slope"] = -1
 
 
+def _lacks(part: str, name: str) -> Edit:
+    return lambda manifest: manifest[part].pop(name)
+
+
+def _of_threshold(value: float) -> Edit:
+    return lambda manifest: manifest["thresholds"]["hate"].__setitem__("value", value)
+
+
+def _golden_nan(manifest: dict[str, Any]) -> None:
+    manifest["golden"][0]["violation"] = float("nan")
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -122,12 +134,39 @@ def _negative_slope(manifest: dict[str, Any]) -> None:
         (_outside(".."), r"lacks the file \.\."),
         (_wrong_answer, r"golden outputs differ by 0\.[12]"),
         (_answer_taken_back, "abstains where it should not"),
+        (_golden_nan, r"golden\.0\.violation"),
+        (_lacks("thresholds", "hate"), "thresholds lacks hate"),
+        (_lacks("calibration", "hate"), "calibration lacks hate"),
+        (_lacks("calibration", "severity_3"), "calibration lacks severity_3"),
+        (lambda manifest: manifest["outputs"].remove("hate"), "outputs lacks hate"),
+        (lambda manifest: manifest["outputs"].append("hate"), "outputs names one twice"),
+        (_of_threshold(1.5), r"thresholds\.hate\.value"),
+        (_of_threshold(float("nan")), r"thresholds\.hate\.value"),
+        (_set("max_distance", float("nan")), "max_distance"),
     ],
 )
 def test_a_manifest_that_is_wrong_is_refused(copy: Path, change: Edit, reason: str) -> None:
     (copy.parent / "outside.onnx").write_bytes(b"")
     edit(copy, change)
     with pytest.raises(BundleRefused, match=reason):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"pineapple" * 100])
+@pytest.mark.parametrize("name", ["heads.onnx", "metadata.onnx", "ngrams.onnx"])
+def test_a_graph_that_cannot_be_opened_is_refused(copy: Path, name: str, content: bytes) -> None:
+    (copy / name).write_bytes(content)
+    edit(copy, lambda manifest: manifest["files"].__setitem__(name, sha256(copy / name)))
+    with pytest.raises(BundleRefused, match="its graphs cannot be used") as refused:
+        load_bundle(copy)
+    assert "pineapple" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"lanes: [", b"lanes: []"])
+def test_a_taxonomy_that_cannot_be_read_is_refused(copy: Path, content: bytes) -> None:
+    (copy / "taxonomy.yaml").write_bytes(content)
+    edit(copy, lambda manifest: manifest["files"].__setitem__("taxonomy.yaml", sha256(copy / "taxonomy.yaml")))
+    with pytest.raises(BundleRefused, match=r"taxonomy\.yaml is not a usable taxonomy"):
         load_bundle(copy)
 
 

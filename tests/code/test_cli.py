@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from models.loading import load_bundle
 from serving.champion import champion_path
 from serving.cli import app
+from training import reproduce, tracking
 
 
 @pytest.fixture
@@ -67,6 +68,30 @@ def test_an_existing_folder_is_refused_at_once(frontline: Callable[..., str], tm
     assert "exists; name another folder" in frontline(command, "--out", tmp_path, status=2)
 
 
+@pytest.mark.parametrize("base", ["sentence-transformers/all-MiniLM-L6-v2", "."])
+def test_a_base_is_a_folder_with_an_encoder(frontline: Callable[..., str], tmp_path: Path, base: str) -> None:
+    arguments = ["train", "--authored-only", "--base", base, "--out", tmp_path / "new"]
+    assert "no folder with an encoder" in frontline(*arguments, status=2)
+
+
+def test_weights_must_be_there(frontline: Callable[..., str], tmp_path: Path) -> None:
+    said = frontline("retrain", "--weights", tmp_path / "absent", "--out", tmp_path / "new", status=2)
+    assert "--weights" in said and "does not exist" in said
+
+
+@pytest.mark.parametrize("others", ["", "other content: authored"])
+def test_evaluate_says_where_the_data_are_others(
+    frontline: Callable[..., str], fast_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: str
+) -> None:
+    monkeypatch.setattr(reproduce, "corpus_of", lambda *_: (None, others))
+    monkeypatch.setattr(reproduce, "measure", lambda bundle, *_: bundle.manifest.evaluation)
+    said = frontline("evaluate", "--data", tmp_path, "--bundle", fast_bundle, "--out", tmp_path / "figures")
+    assert re.search(r"\d{2,} figures compared with the bundle's own: they differ by at most 0\.0000", said)
+    assert ("The data are not those of the bundle" in said) == bool(others)
+    assert f"({others})" in said or not others
+    assert (tmp_path / "figures" / "evaluation.json").is_file()
+
+
 def test_promote_refuses_a_bad_bundle(frontline: Callable[..., str], tmp_path: Path, mlflow_home: Path) -> None:
     assert "bundle_refused" in frontline("promote", tmp_path, status=1)
     assert champion_path(mlflow_home) is None
@@ -75,6 +100,26 @@ def test_promote_refuses_a_bad_bundle(frontline: Callable[..., str], tmp_path: P
 def test_promote_without_a_challenger(frontline: Callable[..., str], mlflow_home: Path) -> None:
     assert "no challenger" in frontline("promote", status=1)
     assert champion_path(mlflow_home) is None
+
+
+def test_promote_refuses_a_challenger_that_did_not_pass(
+    frontline: Callable[..., str], fast_bundle: Path, mlflow_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "too few texts to say: about 7 more decided violations"
+    monkeypatch.setattr(tracking, "challenger", lambda _: (fast_bundle, said))
+    refusal = frontline("promote", status=1)
+    assert said in refusal and "--force" in refusal
+    assert champion_path(mlflow_home) is None
+    assert load_bundle(fast_bundle).digest in frontline("promote", "--force")
+    assert champion_path(mlflow_home) is not None
+
+
+@pytest.mark.parametrize("said", ["passed", None])
+def test_promote_takes_a_challenger_that_passed_or_was_compared_with_nothing(
+    said: str | None, frontline: Callable[..., str], fast_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "challenger", lambda _: (fast_bundle, said))
+    assert load_bundle(fast_bundle).digest in frontline("promote")
 
 
 def test_retrain_and_audit_say_what_is_missing(

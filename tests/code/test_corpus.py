@@ -108,7 +108,7 @@ def test_our_own_rows_are_read_whole(tmp_path: Path) -> None:
     benign = {**row, "id": "authored-2", "categories": [], "severity": 0, "near": ["spam"]}
     (tmp_path / "corpus.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(benign)}\n", "utf-8")
     first, second = read_authored(tmp_path / "corpus.jsonl")
-    assert (first.source, first.labels) == (AUTHORED, Labels({"spam": True}, True, 1))
-    assert (second.labels, second.near) == (Labels({}, False, 0, clean=True), ("spam",))
+    assert (first.source, first.labels) == (AUTHORED, Labels({"spam": True}, True, 1, complete=True))
+    assert (second.labels, second.near) == (Labels({}, False, 0, complete=True), ("spam",))
     corpus: Corpus = build([first, second], ["violation", "spam", "hate"])
     assert corpus.targets.tolist() == [[1, 1, 0], [0, 0, 0]]

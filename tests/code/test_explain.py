@@ -105,9 +105,26 @@ def test_several_groups_are_refined_while_runs_are_left() -> None:
     assert (found["worse"], found["bad"]) == (2, 1)
 
 
+@pytest.mark.parametrize("length", [120, 128])
+@pytest.mark.parametrize("where", [(3, 60, 115), (15, 16, 119), (40, 47, 81)])
+def test_three_words_that_count_are_found_alone_wherever_they_are(length: int, where: tuple[int, ...]) -> None:
+    words = ["calm"] * length
+    weights_of = {"bad": 1.0, "worse": 1.5, "worst": 2.0}
+    for i, word in zip(where, weights_of, strict=True):
+        words[i] = word
+    run, asked = counting(lambda text: sum(weight for word, weight in weights_of.items() if word in text.split()))
+    text = " ".join(words)
+    places, weights = occlusion(text, run)
+    assert len(asked) <= MAX_RUNS
+    found = {text[start:end]: weight for (start, end), weight in zip(places, weights[:, 0].tolist(), strict=True)}
+    assert {word: weight for word, weight in found.items() if weight > 0} == weights_of
+    again = occlusion(text, run)
+    assert again[0] == places and (again[1] == weights).all()
+
+
 def test_words_that_count_only_together_stay_together() -> None:
     words = ["calm"] * 60
-    words[31] = words[33] = "bad"  # either is enough
+    words[33] = words[35] = "bad"  # either is enough
     run, _ = counting(lambda text: float("bad" in text.split()))
     text = " ".join(words)
     places, weights = occlusion(text, run)

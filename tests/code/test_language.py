@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.bundle import Bundle
-from models.language import MAX_READ, is_foreign
+from models.language import MAX_READ, is_foreign, primary_language
 from models.prepare import prepare
 from models.report import Report
 from models.score import Score
@@ -141,13 +141,27 @@ def test_threads_agree() -> None:
 def test_the_scorer_abstains_whatever_was_stated(score: Run, stated: str | None) -> None:
     found = score(FOREIGN["fr"][0], stated)
     assert found.abstained
-    assert found.warnings == ["language_unsupported"]
+    assert found.warnings == ["language_unsupported", "metadata_only"]
     assert found.violation.probability is None
 
 
 @pytest.mark.parametrize(("stated", "read"), [(None, True), ("en", True), ("de", False)])
 def test_english_text_is_read_unless_another_language_was_stated(score: Run, stated: str | None, read: bool) -> None:
     assert ("language_unsupported" not in score("Thanks for the recipe, the bread was lovely", stated).warnings) == read
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [("en-GB", "en"), ("PT_br", "pt"), ("eng", "en"), ("deu", "deu"), ("und", None), ("Zxx-Latn", None), (None, None)],
+)
+def test_a_tag_names_a_language_or_none(tag: str | None, language: str | None) -> None:
+    assert primary_language(tag) == language
+
+
+@pytest.mark.parametrize("stated", ["und", "mul", "zxx", "eng"])
+def test_where_no_language_is_stated_the_text_tells(score: Run, stated: str) -> None:
+    assert "language_unsupported" in score(FOREIGN["fr"][0], stated).warnings
+    assert "language_unsupported" not in score("Thanks for the recipe, the bread was lovely", stated).warnings
 
 
 def share(name: str) -> float:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.prepare import prepare
+from models.prepare import Version, prepare
+from models.report import MAX_TEXT
 
 # Everything that Python can hold in a string, lone surrogates included, and dense in what preparation touches.
 TRICKY = st.sampled_from(
@@ -19,9 +20,9 @@ TEXT = st.text(st.characters() | TRICKY) | st.text(TRICKY) | st.text(st.characte
 @example("e\u200b\u0301")  # hidden character between a letter and its mark
 @example("aо о")  # unmasking one word makes the text mostly Latin
 @example("ос x\U0001f600")
-def test_idempotent(text: str) -> None:
-    once = prepare(text).text
-    assert prepare(once).text == once
+def test_without_spelling_its_own_output_stays(text: str) -> None:
+    once = prepare(text, "prepare.v1").text
+    assert prepare(once, "prepare.v1").text == once
 
 
 @given(TEXT)
@@ -59,13 +60,38 @@ LEET = st.text(st.sampled_from("aeikl013457@$! .-'xX/"))
 
 
 @given(LEET)
-@example("a4a b4b 4c")
-@example("k 1 l l")
-@example("a.b.c aaab")
-def test_plain_spelling_is_idempotent_and_keeps_its_place(text: str) -> None:
+def test_plain_spelling_keeps_its_place(text: str) -> None:
     found = prepare(text)
-    assert prepare(found.text).text == found.text
     assert len(found.text) == len(found.starts) == len(found.ends)
+
+
+@pytest.mark.parametrize("text", ["a4a b4b 4c", "k 1 l l", "a.b.c aaab"])
+def test_most_spellings_are_undone_at_once(text: str) -> None:
+    once = prepare(text).text
+    assert prepare(once).text == once
+
+
+def test_undoing_one_spelling_can_bring_out_another() -> None:
+    assert prepare("l0000l").text == "looool"
+    assert prepare("looool").text == "lool"
+
+
+@pytest.mark.parametrize("version", ["prepare.v1", "prepare.v2"])
+@pytest.mark.parametrize("character", ["\U0001f51e", "\ufdfa"])  # 29 and 18 characters each
+def test_a_text_that_grows_too_long_is_cut(character: str, version: Version) -> None:
+    found = prepare(character * MAX_TEXT, version)
+    assert MAX_TEXT - 1 <= len(found.text) <= MAX_TEXT  # no space is left at the end
+    assert found.cut
+    assert len(found.text) == len(found.starts) == len(found.ends)
+    assert found.ends[-1] < MAX_TEXT
+    assert prepare(character * 9, version).text == found.text[: len(prepare(character * 9, version).text)]
+
+
+@pytest.mark.parametrize("text", ["яб" * MAX_TEXT, "я" * (MAX_TEXT - 3) + "½"], ids=["long as sent", "just fits"])
+def test_a_text_that_does_not_grow_is_whole(text: str) -> None:
+    found = prepare(text)
+    assert found.text == unicodedata.normalize("NFKC", text)
+    assert not found.cut
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,12 @@ def category(key: str, probability: float | None, *, flagged: bool = False, sour
 
 @pytest.fixture
 def place(taxonomy: Taxonomy, make_report: Make, now: datetime) -> Place:
-    """The priority of a report with these fields, categories and severity."""
+    """The priority of a report with these fields, categories, severity and, where it is None, P(violation)."""
 
-    def make(categories: list[CategoryScore], severity: SeverityScore | None, **fields: Any) -> Priority:
-        return prioritise(make_report("a text", **fields), taxonomy, categories, severity, now)
+    def make(
+        categories: list[CategoryScore], severity: SeverityScore | None, violation: float = 0.3, **fields: Any
+    ) -> Priority:
+        return prioritise(make_report("a text", **fields), taxonomy, categories, severity, violation, now)
 
     return make
 
@@ -128,6 +130,7 @@ P = st.floats(0, 1)
 
 @given(
     severity=st.none() | st.builds(from_exceedance, P, st.tuples(P, P, P)),
+    violation=P,
     shares=st.tuples(P, P),
     reporter=st.tuples(st.integers(0, 100), st.integers(0, 100)),
     views=st.none() | st.floats(0, 1e6),
@@ -138,6 +141,7 @@ def test_components_add_up_and_the_value_is_not_negative(
     make_report: Make,
     now: datetime,
     severity: SeverityScore | None,
+    violation: float,
     shares: tuple[float, float],
     reporter: tuple[int, int],
     views: float | None,
@@ -150,16 +154,65 @@ def test_components_add_up_and_the_value_is_not_negative(
         reporter={"reports_filed": reporter[0], "reports_upheld": reporter[1]},
     )
     categories = [category("spam", shares[0]), category("hate", shares[1])]
-    found = prioritise(report, taxonomy, categories, severity, now)
+    found = prioritise(report, taxonomy, categories, severity, violation, now)
     assert found.value == pytest.approx(sum(c.contribution for c in found.components), abs=1e-3)
     assert found.value >= 0
     assert [c.name for c in found.components] == ["target_harm", "spread_harm", "reporter_reliability"]
 
 
-def test_an_abstained_case_gets_no_made_up_score(place: Place) -> None:
-    found = place([category("spam", None, source="none")], None)
-    assert found.value == 0
-    assert found.lane == "standard"  # somebody must look
+@given(
+    key=st.sampled_from(["spam", "hate", "self_harm", "sexual_minors"]),
+    source=st.sampled_from(["rule", "reason"]),
+    severity=st.none() | st.builds(from_exceedance, P, st.tuples(P, P, P)),
+    violation=P,
+    share=P,
+    reason=st.sampled_from([None, "spam", "threat"]),
+)
+def test_what_a_rule_or_a_reason_settles_never_lowers_a_case(
+    taxonomy: Taxonomy,
+    make_report: Make,
+    now: datetime,
+    key: str,
+    source: str,
+    severity: SeverityScore | None,
+    violation: float,
+    share: float,
+    reason: str | None,
+) -> None:
+    report, threat = make_report("a text", reason=reason), category("violence_threat", share, flagged=share > 0.5)
+
+    def place(flagged: bool) -> Priority:
+        named = category(key, None, flagged=flagged, source=source if flagged else "none")
+        return prioritise(report, taxonomy, [threat, named], severity, violation, now)
+
+    assert place(True).value >= place(False).value
+    assert ORDER.index(place(True).lane) <= ORDER.index(place(False).lane)
+
+
+def test_a_rule_on_a_light_category_hides_no_threat(place: Place) -> None:
+    threat = category("violence_threat", 0.97, flagged=True)
+    alone = place([threat], SERIOUS)
+    assert place([threat, category("spam", 0.2, flagged=True, source="rule")], SERIOUS).value >= 0.8 * alone.value
+    assert place([threat, category("spam", None, flagged=True, source="rule")], SERIOUS).value == alone.value
+    settled = place([category("spam", 0.2, flagged=True, source="rule")], HARMLESS)
+    assert settled.value < alone.value / 10
+
+
+def test_an_abstained_case_counts_what_its_metadata_and_its_views_say(place: Place) -> None:
+    silent = [category("spam", None, source="none")]
+    found = [
+        place(silent, None, violation, exposure={"views_per_hour": views})
+        for violation, views in ((0.0, 1e6), (0.2, 0), (0.4, 0), (0.4, 1000), (0.4, 1e6))
+    ]
+    values = [one.value for one in found]
+    assert values == sorted(set(values)) and values[0] == 0
+    assert {one.lane for one in found} == {"standard"}  # somebody must look
+
+
+def test_without_a_reason_an_abstained_case_is_a_typical_one(place: Place, taxonomy: Taxonomy) -> None:
+    reasons = [taxonomy[key].reasons[0] for key in taxonomy.learned]
+    values = [place([], None, reason=reason).value for reason in reasons]
+    assert place([], None).value == pytest.approx(sum(values) / len(values), abs=1e-3)
 
 
 def test_an_abstained_case_counts_part_of_what_its_reason_would_do(place: Place) -> None:

@@ -95,6 +95,13 @@ def test_unknown_fields_are_listed_and_left_out() -> None:
     assert "colour" not in parsed.model_dump()
 
 
+def test_unknown_fields_of_neighbouring_texts_and_files_are_listed_too() -> None:
+    turns = [{"role": "parent", "text": "a"}, {"role": "reply", "text": "b", "mood": "calm"}]
+    value = report(content={"context": turns, "attachments": [{"url": "https://example.org", "size": 3}]})
+    _, warnings = parse_report(value)
+    assert warnings == ["unknown_field:content.context.1.mood", "unknown_field:content.attachments.0.size"]
+
+
 def test_not_more_than_twenty_unknown_fields_are_listed() -> None:
     _, warnings = parse_report(report(**{f"field{i}": i for i in range(50)}))
     assert len(warnings) == 20

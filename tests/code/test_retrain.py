@@ -21,10 +21,12 @@ from serving.store import Store, migrate
 from serving.store.tables import cases, contents, decisions
 from training import retrain as module
 from training import tracking
-from training.comparison import Comparison
-from training.decisions import DECISIONS, read_decisions
+from training.comparison import PASSED, Comparison, compare, conclusion
+from training.corpus import AUTHORED, AUXILIARY, DECISIONS, Corpus, Example
+from training.decisions import read_decisions
 from training.fit import Recipe
-from training.retrain import _corpus, retrain
+from training.labels import CLEAN, yes
+from training.retrain import _corpus, _listing, retrain
 from training.train import DATASETS, Options
 
 Decide = Callable[..., None]
@@ -110,7 +112,7 @@ def test_what_is_read(store: Store, decide: Decide, taxonomy: Taxonomy) -> None:
     assert [decided.example.id for decided in found] == ["d1", "d2", "d8"]
     assert found[0].example.labels.categories == {"regulated_goods": True}
     assert (found[0].example.labels.severity, found[0].example.source) == (2, DECISIONS)
-    assert found[1].example.labels.clean
+    assert found[1].example.labels == CLEAN
     seq = len(found) + 5
     with store.write() as connection:
         row = {"decision_id": "d9", "case_id": "c8", "supersedes": seq, "categories": [], "outcome": "no_violation"}
@@ -119,7 +121,7 @@ def test_what_is_read(store: Store, decide: Decide, taxonomy: Taxonomy) -> None:
         connection.execute(insert(decisions).values(**row, **rest, **last))
     again = read_decisions(store, taxonomy.learned)
     assert [decided.example.id for decided in again] == ["d1", "d2", "d9"]
-    assert again[-1].example.labels.clean
+    assert again[-1].example.labels == CLEAN
 
 
 def test_imported_decisions_are_read_by_when_they_were_made(
@@ -138,7 +140,7 @@ def test_the_newest_fifth_is_never_trained_on(store: Store, decide: Decide, taxo
     copied = json.loads((DATASETS / "authored" / "corpus.jsonl").read_text("utf-8").splitlines()[0])
     decide(61, copied["text"], copied["categories"])
     decided = read_decisions(store, taxonomy.learned)
-    corpus, listing = _corpus(Options(out=tmp_path / "out", runs=tmp_path), decided, taxonomy.learned)
+    corpus, _ = _corpus(Options(out=tmp_path / "out", runs=tmp_path), decided, taxonomy.learned, frozen=True)
     mine = corpus.sources == DECISIONS
     number = np.array([int(example.id[1:]) if example.source == DECISIONS else -1 for example in corpus.examples])
     parts = {part: set(number[mine & (corpus.splits == part)].tolist()) for part in ("train", "calibrate", "test")}
@@ -148,10 +150,66 @@ def test_the_newest_fifth_is_never_trained_on(store: Store, decide: Decide, taxo
     assert corpus.splits[number == 60].tolist() == ["dropped"]
     original = next(i for i, example in enumerate(corpus.examples) if example.id == copied["id"])
     assert corpus.splits[original] == "dropped"  # the decision's side wins
-    rows = {row["name"]: row["rows"] for row in listing}
-    assert rows[DECISIONS] == len(parts["train"])
     trained = {int(c) for c in corpus.clusters[corpus.where("train")]}
     assert not trained & {int(c) for c in corpus.clusters[corpus.where("test")]}
+
+
+def test_public_training_texts_are_left_out_only_where_the_encoder_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taxonomy: Taxonomy
+) -> None:
+    words = np.random.default_rng(0).permutation(NOUNS * 3)
+    rows = [Example(source, str(i), " ".join(f"{word}{source}{i}" for word in words), CLEAN)
+            for source in (AUTHORED, "public") for i in range(60)]  # fmt: skip
+    used = [{"name": AUTHORED, "sha256": "new"}, {"name": "public", "sha256": "here"}]
+    monkeypatch.setattr(module, "read_examples", lambda _: (list(rows), list(used)))
+    options = Options(out=tmp_path / "out", runs=tmp_path)
+    before = [{"name": "public", "rows": 9000, "sha256": "there"}, {"name": "elsewhere", "rows": 5, "sha256": "there"}]
+    told = {}
+    for frozen in (True, False):
+        corpus, listing = _corpus(options, [], taxonomy.learned, frozen=frozen)
+        train = corpus.sources[corpus.where("train")].tolist()
+        assert (train.count("public") == 0) is frozen
+        assert {"calibrate", "test"} <= set(corpus.splits[corpus.sources == "public"].tolist())
+        told[frozen] = {row["name"]: row["rows"] for row in _listing(before, listing, corpus)}
+        assert told[frozen][AUTHORED] == train.count(AUTHORED) > 0
+        assert told[frozen]["elsewhere"] == 5  # it is in the champion, and so in what starts from it
+    assert (told[True]["public"], told[False]["public"]) == (9000, train.count("public"))
+    assert [row["rows"] for row in before] == [9000, 5]
+
+
+def test_a_reviewer_says_no_to_every_category_that_is_not_named(
+    store: Store, decide: Decide, taxonomy: Taxonomy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "read_examples", lambda _: ([], []))
+    decide(1, "Nobody can stand you, made-up person", ["harassment"])
+    decide(2, "An old made-up insult from elsewhere", ["harassment"], role="import")
+    options = Options(out=tmp_path / "out", runs=tmp_path)
+    corpus, _ = _corpus(options, read_decisions(store, taxonomy.learned), taxonomy.learned, frozen=True)
+    own, imported = (dict(zip(corpus.outputs, row, strict=True)) for row in corpus.targets)
+    assert (own["violation"], own["harassment"], own["hate"], own["spam"]) == (1, 1, 0, 0)
+    assert np.isnan(own[AUXILIARY])
+    assert imported["harassment"] == 1 and np.isnan(imported["hate"])
+
+
+def test_figures_are_compared_at_the_prevalence_of_violations(loaded: Bundle) -> None:
+    texts = [
+        f"Replica watches number {i}, message me" if i % 2 else f"Bread number {i} came out well" for i in range(8)
+    ]
+    corpus = Corpus(
+        [Example(DECISIONS, str(i), text, yes(1, "spam") if i % 2 else CLEAN) for i, text in enumerate(texts)],
+        texts,
+        ["violation"],
+        np.array([[i % 2] for i in range(8)], np.float32),
+        np.arange(8),
+        np.array(["test"] * 8),
+    )
+    (found,) = compare(loaded, loaded, corpus, 7)
+    assert (found.part, found.champion["prevalence"], found.challenger["prevalence"]) == (
+        "newest decisions",
+        0.03,
+        0.03,
+    )
+    assert found.verdict == "too few"
 
 
 def test_a_challenger_is_registered_and_promoted(
@@ -186,13 +244,14 @@ def test_a_challenger_is_registered_and_promoted(
     version = client.get_model_version(tracking.MODEL, second)
     assert version.tags["bundle"] == challenger.digest
     run = client.get_run(version.run_id)
-    passed = all(part.passed for part in comparisons)
-    assert run.data.tags[tracking.GATES] == ("passed" if passed else "failed")
+    said = "too few texts to say: 6 of the 12 texts of newest decisions are violations, and it takes 50: about 220 more"
+    assert conclusion(comparisons).startswith(said)
+    assert run.data.tags[tracking.GATES] == conclusion(comparisons)
     assert run.data.params["decisions"] == "60"
     assert "gate.newest_decisions.challenger.brier.value" in run.data.metrics
 
-    folder, failed = tracking.challenger(tmp_path / "download")
-    assert failed is not passed
+    folder, told = tracking.challenger(tmp_path / "download")
+    assert told == conclusion(comparisons)
     digest = champions.install(folder, mlflow_home)
     champions.set_champion(mlflow_home, digest)
     tracking.promoted(digest)
@@ -219,14 +278,43 @@ def test_an_existing_folder_is_refused_before_any_work(store: Store, loaded: Bun
     [(0.0, 0.0, True), (-0.019, 0.019, True), (-0.03, 0.0, False), (0.0, 0.03, False), (0.2, -0.1, True)],
 )
 def test_the_gate(precision: float, brier: float, passed: bool) -> None:
-    old = {"average_precision": {"value": 0.5}, "brier": {"value": 0.2}}
-    new = {"average_precision": {"value": 0.5 + precision}, "brier": {"value": 0.2 + brier}}
-    assert Comparison("a part", old, new).passed is passed
+    found = part("a part", 50, 51, precision, brier)
+    assert found.verdict == ("passed" if passed else "failed")
+    assert conclusion([found]) == (PASSED if passed else "failed: worse than the champion on a part")
 
 
-def test_a_part_without_figures_passes() -> None:
-    none = {"average_precision": {"value": None}, "brier": {"value": None}}
-    assert Comparison("a part", none, none).passed
+@pytest.mark.parametrize(
+    ("positives", "n", "said"),
+    [
+        (49, 400, "49 of the 400 texts of newest decisions are violations, and it takes 50: about 5 more decided"),
+        (0, 12, "0 of the 12 texts of newest decisions are violations, and it takes 50: about 250 more decided"),
+        (12, 12, "12 of the 12 texts of newest decisions are violations, and it takes 50: about 190 more decided"),
+        (60, 60, "all 60 texts of newest decisions are violations, and it takes some that are none"),
+    ],
+)
+def test_too_few_texts_say_nothing(positives: int, n: int, said: str) -> None:
+    found = part("newest decisions", positives, n, 0.2, -0.1)
+    assert found.verdict == "too few"
+    fine = part("authored", 50, 100, 0.0, 0.0)
+    assert conclusion([fine, found]).startswith(f"too few texts to say: {said}")
+    assert conclusion([part("authored", 50, 100, -0.3, 0.0), found]).startswith("failed: worse")
+
+
+def test_more_decisions_do_not_mend_another_part() -> None:
+    said = conclusion([part("public tests", 3, 9, 0.0, 0.0)])
+    assert said == "too few texts to say: 3 of the 9 texts of public tests are violations, and it takes 50"
+
+
+def part(name: str, positives: int, n: int, precision: float, brier: float) -> Comparison:
+    """A comparison in which the challenger gains so much."""
+    one = n == positives or not positives
+    counts = {"n": n, "positives": positives}
+    old = {"average_precision": {"value": None if one else 0.5}, "brier": {"value": None if one else 0.2}}
+    new = {
+        "average_precision": {"value": None if one else 0.5 + precision},
+        "brier": {"value": None if one else 0.2 + brier},
+    }
+    return Comparison(name, counts | old, counts | new)
 
 
 def test_without_a_registry_nothing_is_promoted_in_it(mlflow_home: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.bundle import MANIFEST, Bundle, sha256
+from models.bundle import MANIFEST, Bundle, Manifest, sha256
 from models.loading import load_bundle
 from models.metadata import FEATURES, MetadataModel, featurise
 from models.prepare import prepare
@@ -101,6 +101,13 @@ def test_what_a_score_holds(score: Callable[..., Score], loaded: Bundle, taxonom
     assert {c.category: c.source for c in found.categories}["sexual_minors"] == "none"
 
 
+def test_a_bundle_without_a_band_gives_no_interval(score: Callable[..., Score], loaded: Bundle) -> None:
+    older = Manifest.model_validate(loaded.manifest.model_dump(exclude={"band"}))
+    found = score(SCAM, by=Scorer(Bundle(loaded.path, older, loaded.digest))).violation
+    assert found.probability == score(SCAM).violation.probability
+    assert found.interval is None
+
+
 @pytest.mark.parametrize("fields", [{}, {"reason": "child_safety"}, {"content": {"language": "de"}}])
 def test_all_categories_highest_first(score: Callable[..., Score], fields: dict[str, object]) -> None:
     found = score(SCAM, **fields).categories
@@ -161,12 +168,15 @@ def test_absent_metadata_is_featurised_as_nan(make_report: Make, taxonomy: Taxon
     assert np.isfinite(found).sum() == len(FEATURES) - 2  # followers and the reporter's account age
 
 
+RULES = ["Zorbleflax", "quib (nix)", "zb0rp", "soooo zorby", "v.w.x.z", "\U0001f991"]
+
+
 @pytest.fixture(scope="module")
 def ruled(fast_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     """The fast bundle with a rule word: made up, as every rule in a test must be."""
     copy = Path(shutil.copytree(fast_bundle, tmp_path_factory.mktemp("ruled") / "bundle"))
     raw = yaml.safe_load((copy / "taxonomy.yaml").read_text("utf-8"))
-    next(c for c in raw["categories"] if c["key"] == "sexual_minors")["rules"] = ["Zorbleflax", "quib (nix)"]
+    next(c for c in raw["categories"] if c["key"] == "sexual_minors")["rules"] = RULES
     (copy / "taxonomy.yaml").write_text(yaml.safe_dump(raw), "utf-8")
     manifest = json.loads((copy / MANIFEST).read_text("utf-8"))
     manifest["files"]["taxonomy.yaml"] = sha256(copy / "taxonomy.yaml")
@@ -183,6 +193,10 @@ def ruled(fast_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Scorer
         ("zоrblеflax", None),  # Cyrillic о and е
         ("was soll zorbleflax heissen", "de"),
         ("a quib (nix) b", "en"),
+        *((f"look, {rule} here", "en") for rule in RULES),
+        ("zborp", None),
+        ("so many tags #zb0rp", None),  # where preparation leaves the spelling alone
+        ("v w x z", None),
     ],
 )
 def test_a_rule_word_goes_to_specialists_in_any_language(
@@ -208,10 +222,30 @@ def test_other_words_do_not_fire_a_rule(score: Callable[..., Score], ruled: Scor
 def test_without_text_it_abstains(score: Callable[..., Score], text: str | None) -> None:
     found = score(text, explain=True, **BAD)
     assert found.abstained
-    assert found.warnings == ["no_text"]
+    assert found.warnings == ["no_text", "metadata_only"]
     assert (found.violation.probability, found.violation.interval, found.severity) == (None, None, None)
     assert {c.probability for c in found.categories} == {None}
     assert not any(c.flagged for c in found.categories)
+    assert found.hints is not None and found.hints.spans == []
+    assert {"prior_violations", "subject_account_age"} <= {reason.code for reason in found.hints.reasons}
+
+
+def test_without_text_the_metadata_and_the_views_order_cases(score: Callable[..., Score]) -> None:
+    prior = {"subject": {"prior_violations": 40}}
+    many = prior | {"exposure": {"distinct_reporters": 500}}
+    seen = prior | {"exposure": {"distinct_reporters": 500, "views_per_hour": 1e6}}
+    found = [score(None, **fields).priority for fields in ({}, prior, many, seen)]
+    values = [one.value for one in found]
+    assert 0 < values[0] < values[1] <= values[2] < values[3]
+    assert {one.lane for one in found} == {"standard"}
+    assert all(one.value == pytest.approx(sum(part.contribution for part in one.components)) for one in found)
+    good = {"subject": {"account_age_days": 4000, "prior_violations": 0}}
+    assert score(None, **good).priority.value < values[0]
+
+
+def test_without_text_and_metadata_the_prior_alone_speaks(score: Callable[..., Score], loaded: Bundle) -> None:
+    alone = Scorer(loaded, metadata=False)
+    assert score(None, by=alone, subject={"prior_violations": 40}).priority == score(None).priority
 
 
 def test_without_text_a_reason_that_no_model_knows_still_fixes_the_severity(score: Callable[..., Score]) -> None:
@@ -223,12 +257,17 @@ def test_without_text_a_reason_that_no_model_knows_still_fixes_the_severity(scor
 
 
 @pytest.mark.parametrize(
-    ("language", "supported"), [("de", False), ("pt-BR", False), ("en", True), ("en-GB", True), ("EN_us", True)]
+    ("language", "supported"),
+    [
+        *((tag, False) for tag in ("de", "pt-BR", "enm", "deu")),
+        *((tag, True) for tag in ("en", "en-GB", "EN_us", "en-Latn-US", "en-US-x-twain", "eng", "ENG-gb")),
+        *((tag, True) for tag in ("und", "UND", "und-Latn", "mul", "mis", "zxx")),
+    ],
 )
 def test_languages(score: Callable[..., Score], language: str, supported: bool) -> None:
     found = score(SCAM, content={"language": language})
     assert found.abstained != supported
-    assert found.warnings == ([] if supported else ["language_unsupported"])
+    assert found.warnings == ([] if supported else ["language_unsupported", "metadata_only"])
 
 
 def test_gibberish_is_out_of_distribution(score: Callable[..., Score], loaded: Bundle) -> None:
@@ -240,6 +279,18 @@ def test_gibberish_is_out_of_distribution(score: Callable[..., Score], loaded: B
 
 def test_a_very_long_text_is_cut_with_a_warning(score: Callable[..., Score]) -> None:
     assert "truncated" in score("We had a quiet walk by the sea. " * 3000).warnings
+
+
+def test_a_text_that_preparation_cuts_says_so_even_where_no_model_reads_it(score: Callable[..., Score]) -> None:
+    found = score("\ufdfa" * 100_000)
+    assert found.warnings[:2] == ["truncated", "language_unsupported"]
+
+
+def test_an_unknown_reason_is_told_and_not_quoted(score: Callable[..., Score]) -> None:
+    assert score(SCAM, reason="zorbleflax").warnings == ["unknown_reason"]
+    assert "zorbleflax" not in score(SCAM, reason="zorbleflax").model_dump_json()
+    assert score(SCAM, reason="Hate-Speech").warnings == []
+    assert score(SCAM).warnings == []
 
 
 def hide(text: str) -> str:

@@ -46,6 +46,11 @@ def test_an_unknown_reason_names_nothing(taxonomy: Taxonomy) -> None:
     assert taxonomy.of_reason(None) is None
 
 
+@pytest.mark.parametrize("reason", ["hate_speech", "Hate-Speech", "hate speech", "HATESPEECH", " hate_speech "])
+def test_a_reason_counts_however_it_is_written(taxonomy: Taxonomy, reason: str) -> None:
+    assert taxonomy.of_reason(reason) == taxonomy["hate"]
+
+
 def test_every_severity_has_a_lane(taxonomy: Taxonomy) -> None:
     levels = [level.min_severity for level in taxonomy.lanes if level.min_severity is not None]
     assert levels == sorted(levels, reverse=True)
@@ -89,9 +94,19 @@ def _bad_key(raw: dict[str, Any]) -> None:
     raw["categories"][1]["key"] = "Not A Key"
 
 
+def _share_reason_otherwise_written(raw: dict[str, Any]) -> None:
+    raw["categories"][0]["reasons"].append(raw["categories"][1]["reasons"][0].upper().replace("_", " "))
+
+
+def _hidden_rule(raw: dict[str, Any]) -> None:
+    raw["categories"][0]["rules"].append("\u200b ")
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
+        (_share_reason_otherwise_written, "appears more than once"),
+        (_hidden_rule, "could be found in a text"),
         (_repeat, "appears more than once"),
         (_share_reason, "appears more than once"),
         (_misspell, "basse_severity"),

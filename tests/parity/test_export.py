@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from models.errors import MissingData
 from models.runtime import Encoder as Served
 from models.taxonomy import Taxonomy
 from training import encoder as module
 from training.batches import Schedule, pad
-from training.corpus import AUTHORED, AUXILIARY, Corpus, Example, authored_labels, outputs_of, targets
+from training.corpus import AUTHORED, AUXILIARY, Corpus, Example, outputs_of, targets
 from training.encoder import VIOLATION_WEIGHT, Encoder, Trainer, base_folder, masked_loss
 from training.export import MIN_COSINE, check_parity, export_encoder
+from training.labels import complete_labels
 
 pytestmark = pytest.mark.slow
 
@@ -29,12 +32,12 @@ def corpus(taxonomy: Taxonomy) -> Corpus:
     rows = [json.loads(line) for line in CORPUS.read_text("utf-8").splitlines()]
     rows = [row for row in rows if row["text"].isascii() and 20 < len(row["text"]) < 90][:40]
     outputs = [*outputs_of(taxonomy.learned), AUXILIARY]
-    labels = [authored_labels(row["categories"], row["severity"]) for row in rows]
+    labels = [complete_labels(row["categories"], row["severity"]) for row in rows]
     return Corpus(
         [Example(AUTHORED, row["id"], row["text"], label) for row, label in zip(rows, labels, strict=True)],
         [row["text"] for row in rows],
         outputs,
-        np.array([targets(label, outputs, complete=True) for label in labels], dtype=np.float32),
+        np.array([targets(label, outputs) for label in labels], dtype=np.float32),
         np.arange(40),
         np.array(["train"] * 24 + ["calibrate"] * 8 + ["test"] * 8),
     )
@@ -49,6 +52,20 @@ def train(corpus: Corpus, folder: Path) -> Encoder:
 def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     """Trained without interruption."""
     return train(corpus, tmp_path_factory.mktemp("whole"))
+
+
+def test_weights_that_do_not_fit_are_refused(corpus: Corpus, tmp_path: Path) -> None:
+    file = tmp_path / "encoder.safetensors"
+    for content in ("bad", {"heads.weight": torch.zeros(1, 2)}, Encoder(base_folder(None), 1).state_dict()):
+        file.write_bytes(content.encode()) if isinstance(content, str) else save_file(content, file)
+        with pytest.raises(MissingData, match=rf"with {len(corpus.outputs)} outputs: take encoder.safetensors"):
+            Trainer(corpus, base_folder(None), SCHEDULE, 7, tmp_path, file)
+
+
+def test_weights_that_fit_are_started_from(corpus: Corpus, trained: Encoder, tmp_path: Path) -> None:
+    save_file(trained.state_dict(), tmp_path / "encoder.safetensors")
+    started = Trainer(corpus, base_folder(None), SCHEDULE, 7, tmp_path, tmp_path / "encoder.safetensors").model
+    assert all(torch.equal(value, started.state_dict()[name]) for name, value in trained.state_dict().items())
 
 
 def test_training_moves_all_but_the_word_table(trained: Encoder) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
@@ -75,9 +76,9 @@ def test_no_text_of_the_corpus_is_logged(fast_mlflow: Path, loaded: Bundle, text
 
 
 def test_the_challenger_is_downloaded_as_it_is(fast_mlflow: Path, loaded: Bundle, tmp_path: Path) -> None:
-    folder, failed = tracking.challenger(tmp_path)
+    folder, said = tracking.challenger(tmp_path)
     assert load_bundle(folder).digest == loaded.digest
-    assert failed is False
+    assert said is None  # a first training is compared with nothing
 
 
 def test_the_registered_model_scores_like_the_scorer(
@@ -94,6 +95,23 @@ def test_the_registered_model_scores_like_the_scorer(
             assert (row[name] is None or np.isnan(row[name])) if value is None else row[name] == value
 
 
+def test_the_registered_model_brings_what_it_needs_and_no_other_bundle(fast_mlflow: Path, tmp_path: Path) -> None:
+    uri = f"models:/{tracking.MODEL}@{tracking.CHALLENGER}"
+    folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path)))
+    pinned = dict(line.split("==") for line in (folder / "requirements.txt").read_text("utf-8").splitlines())
+    assert {name: version(name) for name in tracking.IMPORTED} == {name: pinned[name] for name in tracking.IMPORTED}
+    code = folder / "code"
+    assert (code / "models" / "scorer.py").is_file()
+    assert not (code / "models" / "bundles").exists()
+    assert sum(file.stat().st_size for file in code.rglob("*") if file.is_file()) < 2e6
+
+
 def test_flatten() -> None:
     found = tracking.flatten({"a": {"value": 1, "interval": [0.5, 2]}, "b": None, "c": True, "d": "x"})
     assert found == {"a.value": 1.0, "a.low": 0.5, "a.high": 2.0}
+
+
+def test_only_an_interval_is_taken_for_one() -> None:
+    bins = [{"probability": 0.1, "share": 0.0, "n": 4}, {"probability": 0.9, "share": 1.0, "n": 4}]
+    found = tracking.flatten({"a": {"reliability": bins, "pair": [1, 2], "value": None, "interval": None}, "n": 8})
+    assert found == {"n": 8.0}

@@ -1,13 +1,17 @@
-"""Leaving a source out: each fit learns from what it may, on the frozen encoder and by fine-tuning."""
+"""Leaving sources or rows out: each fit learns from what it may, on the frozen encoder and by fine-tuning."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.errors import MissingData
+from training import plots
 from training.batches import Schedule
 from training.corpus import AUTHORED, Corpus, Example
 from training.encoder import base_folder
 from training.labels import Labels
+from training.learning_curve import SHARES, learning_curve
 from training.leave_out import LeftOut, fine_tune_without, leave_one_source_out
 
 pytestmark = pytest.mark.slow
@@ -61,3 +65,11 @@ def test_by_fine_tuning(corpus: Corpus) -> None:
 def test_a_source_that_cannot_be_left_out(corpus: Corpus) -> None:
     with pytest.raises(MissingData, match="nowhere"):
         fine_tune_without(corpus, base_folder(None), ["nowhere"], 7, 20)
+
+
+def test_more_rows_of_our_own_teach_more(corpus: Corpus, tmp_path: Path) -> None:
+    curve = learning_curve(corpus, base_folder(None), 7)
+    assert list(curve) == ["violation"]
+    assert len(curve["violation"]) == len(SHARES)
+    assert curve["violation"][0] <= curve["violation"][-1] == 1
+    assert plots.learning_curve(SHARES, curve, tmp_path / "curve.png").stat().st_size > 1000

@@ -91,6 +91,42 @@ def test_files_that_cannot_be_read(frontline: Callable[..., str], tmp_path: Path
     assert "is none of" in frontline("score", str(tmp_path / "a.xlsx"), status=1)
 
 
+def test_a_bad_row_stops_no_other(frontline: Callable[..., str], tmp_path: Path) -> None:
+    def refused(rows: bytes) -> tuple[str, str, str]:
+        (tmp_path / "in.csv").write_bytes(rows + b"\n")
+        bad, good = map(json.loads, frontline("score", str(tmp_path / "in.csv")).splitlines())
+        assert "error" not in good
+        return bad["report_id"], bad["error"]["code"], bad["error"]["field"]
+
+    assert refused(b"content,text\nx,hello\n,hello") == ("1", "invalid_report", "content")
+    assert refused(b"text,subject,subject.id\nhello,x,u-1\nhello,,u-1") == ("1", "invalid_report", "subject")
+    assert refused(b"text,subject.id,subject\nhello,u-1,x\nhello,u-1,") == ("1", "invalid_report", "subject")
+    assert refused(b"report_id,text\nr-\xff,hello\nr-2,hello") == ("r-?", "invalid_report", "report_id")
+    assert refused(b"text\nhell\xff\nhello") == ("1", "invalid_report", "content.text")
+    digits = b"9" * 5000
+    row = b"text,subject.prior_violations\nhello," + digits + b"\nhello,1"
+    assert refused(row) == ("1", "invalid_report", "subject.prior_violations")
+
+
+def test_a_cell_without_end(frontline: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b'text\nhello\n"' + b"a" * (10**7 + 1) + b"\nhello\n")
+    said = frontline("score", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.jsonl"), status=1)
+    assert "missing_data: line 3 of in.csv makes a cell of more than 10,000,000 characters" in said
+    assert "aaa" not in said
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 1
+
+
+def test_standard_input_that_is_not_utf_8(frontline: Callable[..., str]) -> None:
+    lines = frontline("score", "-", input=b'{"content": {"text": "\xff"}}\n{"content": {"text": "hello"}}\n')
+    bad, good = map(json.loads, lines.splitlines())
+    assert bad["error"]["code"] == "invalid_json"
+    assert good["report_id"] == "2"
+
+
+def test_tracebacks_show_no_values() -> None:
+    assert app.pretty_exceptions_show_locals is False
+
+
 def test_tokens_and_queue(frontline: Callable[..., str]) -> None:
     frontline("migrate")
     assert frontline("token", "create", "reviewer", "--name", "[Ada]").startswith("fl_")
@@ -177,10 +213,16 @@ def test_the_real_service(tmp_path: Path, keyword_bundle: Path) -> None:
             "categories": ["violence_threat"],
         }
         assert call(f"{base}/v1/decisions", tokens["reviewer"], decision)["seq"] == 1
-        assert "bentoml_service_request_total" in call(f"{base}/metrics")
-        with pytest.raises(urllib.error.HTTPError) as missing:
-            call(f"{base}/nowhere")
-        assert json.loads(missing.value.read())["error"]["code"] == "not_found"
+        for path in ("nowhere", "v1/reports/zeppelin"):
+            with pytest.raises(urllib.error.HTTPError) as missing:
+                call(f"{base}/{path}", tokens["intake"])
+            assert json.loads(missing.value.read())["error"]["code"] == "not_found"
+        metrics = call(f"{base}/metrics")
+        counted = (
+            'frontline_request_duration_seconds_count{method="GET",route="/v1/reports/{report_id}",status="404"} 1.0'
+        )
+        assert counted in metrics
+        assert not re.search("nowhere|zeppelin|bentoml_service_request", metrics)
     with running(port, tmp_path / "home", keyword_bundle) as printed:
         assert "fl_" not in printed
         assert call(f"{base}/v1/reports/threat", tokens["intake"])["status"] == "decided"

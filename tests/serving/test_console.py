@@ -117,6 +117,10 @@ def test_a_page_again_is_the_same_case(
     assert "Go on with your case" in browser.text
     browser.submit("/console/next")
     assert browser.hidden()["case_id"] == case
+    claim_id = browser.hidden()["claim_id"]
+    browser.submit("/console/release", claim_id=f"{claim_id}\0")
+    assert browser.page.status_code == 422
+    browser.get("/console/case")
     browser.submit("/console/release")
     assert "went back" in browser.text
 

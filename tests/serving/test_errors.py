@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from serving.api import MAX_EXPLAINED
 from serving.http.errors import InternalError
 
 SECRET = "pineapple-zeppelin"
@@ -68,6 +69,21 @@ def test_unknown_addresses_and_methods(intake: TestClient) -> None:
     assert response.headers["Allow"] == "POST"
     check_shape(intake.get("/v1/decisions", params={"after": SECRET}), 422, "invalid_request")
     check_shape(intake.get("/v1/decisions", params={"after": -1}), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("name", ["%00", "a%1fb", "%7f", "x" * 257])
+def test_ids_in_addresses_are_checked(
+    client_of: Callable[[str], TestClient], tokens: SimpleNamespace, name: str
+) -> None:
+    client = client_of(tokens.admin)
+    for path, field in (("reports", "report_id"), ("cases", "case_id")):
+        assert check_shape(client.get(f"/v1/{path}/{name}"), 422, "invalid_request")["field"] == field
+    for call in ("extend", "release"):
+        response = client.post(f"/v1/queue/claims/{name}/{call}", json={"token": 1})
+        assert check_shape(response, 422, "invalid_request")["field"] == "claim_id"
+    assert check_shape(client.get(f"/v1/models/{name}/info"), 422, "invalid_request")["field"] == "version"
+    response = client.post(f"/v1/models/{name}/thresholds", json={"intent": "maximum f1", "category": "hate"})
+    assert check_shape(response, 422, "invalid_request")["field"] == "version"
 
 
 def _body(**fields: Any) -> bytes:
@@ -141,6 +157,10 @@ def test_limits(intake: TestClient, report: Callable[..., dict[str, Any]]) -> No
     assert intake.post("/v1/score/batch", json={"reports": reports[:256]}).status_code == 200
     check_shape(intake.post("/v1/score/batch", json={"reports": reports}), 413, "too_many_reports")
     check_shape(intake.post("/v1/reports/batch", json={"reports": 3}), 422, "invalid_request")
+    explained = "/v1/score/batch?explain=spans"
+    assert intake.post(explained, json={"reports": reports[:MAX_EXPLAINED]}).status_code == 200
+    response = intake.post(explained, json={"reports": reports[: MAX_EXPLAINED + 1]})
+    assert "with explain=spans" in check_shape(response, 413, "too_many_reports")["message"]
     big = json.dumps(report("r", "hello", note="x" * 9_000_000)).encode()
     check_shape(intake.post("/v1/score", content=big, headers=JSON), 413, "body_too_large")
     pieces = (big[i : i + 65536] for i in range(0, len(big), 65536))  # chunked: no length is announced

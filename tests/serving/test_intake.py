@@ -9,7 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
-from serving.intake import Rejected, accept, count_reports
+from serving import intake as taking_in
+from serving.intake import Rejected, accept, count_reports, prepared_hash
 from serving.runtime import Runtime
 from serving.store import Store
 from serving.store.tables import cases, contents, reports, scores
@@ -99,6 +100,37 @@ def test_two_writers_keep_each_report_once(runtime: Runtime, report: Make) -> No
         store.close()
 
 
+def test_texts_are_prepared_before_the_transaction(
+    runtime: Runtime, report: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    retrying = runtime.store.retrying
+
+    def hashed(text: str | None) -> str | None:
+        done.append("hash")
+        return prepared_hash(text)
+
+    def transaction(work: Callable[..., Any]) -> Any:
+        done.append("transaction")
+        return retrying(work)
+
+    monkeypatch.setattr(taking_in, "prepared_hash", hashed)
+    monkeypatch.setattr(runtime.store, "retrying", transaction)
+    accept(runtime.store, runtime.scorer, [report("r-1", "gr\u200beat", **ON_C9), report("r-2", "b")], NOW, 0)
+    accept(runtime.store, runtime.scorer, [report("r-3", "changed", **ON_C9)], NOW, 0)
+    assert done == ["hash", "hash", "transaction", "hash", "transaction"]
+    with runtime.store.read() as connection:
+        kept = connection.execute(select(contents.c.prepared_hash)).scalars().all()
+    assert set(kept) == {prepared_hash(text) for text in ("great", "b", "changed")}
+
+
+@pytest.mark.parametrize(("stated", "kept"), [("und", None), ("eng", "en"), ("pt-BR", "pt")])
+def test_a_case_keeps_the_language_alone(runtime: Runtime, report: Make, stated: str, kept: str | None) -> None:
+    accept(runtime.store, runtime.scorer, [report("r-1", "a", content={"language": stated})], NOW, 0)
+    with runtime.store.read() as connection:
+        assert connection.execute(select(cases.c.language)).scalar_one() == kept
+
+
 def test_reports_of_one_content_join(intake: TestClient, report: Make) -> None:
     post(intake, report("r-1", "hello", received_at="2026-11-22T09:00:00Z", **ON_C9))
     before = case_of(intake, "r-1")
@@ -151,7 +183,8 @@ def test_a_reopened_case_is_due_anew(intake: TestClient, reviewer: TestClient, r
 def test_a_case_without_text_is_taken_and_says_so(intake: TestClient, reviewer: TestClient, report: Make) -> None:
     answer = post(intake, report("r-1", None, reason="nudity", content={"url": "https://example.org/p"}))
     assert answer["abstained"]
-    assert "no_text" in answer["warnings"]
+    assert answer["warnings"] == ["no_text", "metadata_only"]
+    assert answer["priority"]["value"] > 0
     assert answer["violation"] == {"probability": None, "interval": None}
     assert case_of(reviewer, "r-1")["content"]["url"] == "https://example.org/p"
 

@@ -1,6 +1,7 @@
 """What a model says about itself, and thresholds as intent: over HTTP and on the command line."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from models import Bundle
+from models import Bundle, BundleRefused
 from models.bundle import write
 from models.heldout import HeldOut
 from models.thresholds import ThresholdRequest, answer
@@ -19,7 +20,7 @@ from serving.champion import install, installed
 from serving.cli import app
 from serving.settings import Settings
 
-INTENT = {"intent": "maximum recall @ precision >= 0.9", "category": "hate", "prevalence": 0.03}
+INTENT = {"intent": "maximum recall @ precision >= 0.9", "category": "hate", "prevalence": 0.3}
 FIGURE = {"value": 0.8, "interval": [0.7, 0.9]}
 
 
@@ -92,6 +93,46 @@ def test_two_bundles_of_one_version_need_the_digest(
     assert "several" in refusal(scientist.get("/v1/models/2/info"), 404, "not_found")["message"]
 
 
+def _entries(scientist: TestClient) -> list[tuple[str, bool]]:
+    return [(entry["version"], entry["champion"]) for entry in scientist.get("/v1/models").json()["models"]]
+
+
+def test_a_folder_that_was_built_anew_is_read_anew(
+    scientist: TestClient, settings: Settings, make_bundle: Callable[[str], Path], tmp_path: Path
+) -> None:
+    digest = install(make_bundle("8"), settings.home)
+    folder = settings.home / "bundles" / digest.removeprefix("sha256:")
+    assert _entries(scientist) == [("2", True), ("8", False)]
+    shutil.rmtree(folder)
+    shutil.copytree(make_bundle("9"), folder)
+    assert _entries(scientist) == [("2", True), ("9", False)]
+
+
+def test_a_damaged_bundle_is_hashed_once(
+    scientist: TestClient, settings: Settings, make_bundle: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = install(make_bundle("7"), settings.home)
+    file = settings.home / "bundles" / digest.removeprefix("sha256:") / "heads.onnx"
+    whole = file.read_bytes()
+    file.write_bytes(b"damaged")
+    assert _entries(scientist) == [("2", True)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Bundle, "read", None)  # nothing is read again
+        assert _entries(scientist) == [("2", True)]
+    file.write_bytes(whole)
+    assert _entries(scientist) == [("2", True), ("7", False)]
+
+
+def test_changed_answers_are_refused(scientist: TestClient, settings: Settings, answering_bundle: Path) -> None:
+    digest = install(answering_bundle, settings.home)
+    bundle = Bundle.read(settings.home / "bundles" / digest.removeprefix("sha256:"))
+    content = bytearray((bundle.path / "heldout.npy").read_bytes())
+    content[-1] ^= 1
+    (bundle.path / "heldout.npy").write_bytes(content)
+    with pytest.raises(BundleRefused, match=r"heldout\.npy has SHA-256"):
+        bundle.heldout()
+
+
 def test_info_whole(scientist: TestClient, answering_bundle: Path) -> None:
     manifest = Bundle.read(answering_bundle).manifest
     info = scientist.get("/v1/models/champion/info").json()
@@ -154,12 +195,23 @@ def test_a_threshold_for_an_intent(scientist: TestClient, answering_bundle: Path
         ({"intent": "maximum recall @ precision <= 0.001", "category": "violation"}, "no_threshold", None),
         ({"prevalence": 1.5}, "invalid_request", "prevalence"),
         ({"prevalence": "3 %"}, "invalid_request", "prevalence"),
+        ({"prevalence": "NaN"}, "invalid_request", "prevalence"),
+        ({"prevalence": 0.0001}, "no_threshold", None),
         ({"mood": "cheerful"}, "invalid_request", None),
     ],
 )
 def test_refusals(scientist: TestClient, fields: dict[str, Any], code: str, field: str | None) -> None:
     error = refusal(scientist.post("/v1/models/champion/thresholds", json=INTENT | fields), 422, code)
     assert error["field"] == field
+
+
+def test_what_is_no_number_is_no_json(scientist: TestClient) -> None:
+    for field in ("prevalence", "reports_per_day"):
+        body = f'{{"intent": "maximum f1", "category": "hate", "{field}": NaN}}'
+        headers = {"Content-Type": "application/json"}
+        refusal(scientist.post("/v1/models/champion/thresholds", content=body, headers=headers), 400, "invalid_json")
+        body = body.replace("NaN", "1e999")
+        refusal(scientist.post("/v1/models/champion/thresholds", content=body, headers=headers), 422, "invalid_request")
 
 
 def test_a_bundle_without_answers_says_so(scientist: TestClient, settings: Settings, keyword_bundle: Path) -> None:
@@ -193,7 +245,7 @@ def frontline(tmp_path: Path, answering_bundle: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_command(frontline: Callable[..., str], answering_bundle: Path) -> None:
-    arguments = (INTENT["intent"], "--category", "hate", "--prevalence", "0.03")
+    arguments = (INTENT["intent"], "--category", "hate", "--prevalence", "0.3")
     said = frontline(*arguments, "--reports-per-day", "4000")
     expected = answer(Bundle.read(answering_bundle), ThresholdRequest(**INTENT))
     assert f"{expected.threshold:.5f}" in said
@@ -206,8 +258,9 @@ def test_the_command(frontline: Callable[..., str], answering_bundle: Path) -> N
 def test_the_command_refuses(frontline: Callable[..., str], keyword_bundle: Path) -> None:
     assert "an intent is `maximum TARGET`" in frontline("maximum luck", "--category", "hate", status=1)
     assert "are too few" in frontline("maximum f1", "--category", "spam", status=1)
-    result = CliRunner().invoke(app, ["thresholds", "maximum f1", "--category", "hate", "--prevalence", "1.5"])
-    assert result.exit_code == 2
+    for option in (["--prevalence", "1.5"], ["--prevalence", "nan"], ["--reports-per-day", "nan"]):
+        result = CliRunner().invoke(app, ["thresholds", "maximum f1", "--category", "hate", *option])
+        assert result.exit_code == 2
     assert "keeps no held-out" in frontline(
         "maximum f1", "--category", "hate", "--bundle", str(keyword_bundle), status=1
     )

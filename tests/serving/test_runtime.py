@@ -148,9 +148,32 @@ def test_a_refused_bundle_changes_nothing(
     (bundle / "ngrams.onnx").write_bytes(b"tampered")
     with pytest.raises(BundleRefused):
         install(bundle, settings.home)
-    (settings.home / "bundles" / "champion").write_text("../../etc")
-    runtime.refresh()
-    assert runtime.scorer is before
+    for pointer in (b"../../etc", b"\xff\xfe"):
+        (settings.home / "bundles" / "champion").write_bytes(pointer)
+        runtime.refresh()
+        assert runtime.scorer is before
+
+
+def test_no_failure_ends_the_watch(
+    runtime: Runtime, settings: Settings, make_bundle: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = runtime.scorer
+    first, second = (install(make_bundle(version), settings.home) for version in ("2", "3"))
+
+    def fail(_: Path) -> None:
+        raise RuntimeError("pineapple")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.runtime.load_bundle", fail)
+        set_champion(settings.home, first)
+        runtime.refresh()
+        assert runtime.scorer is before
+        time.sleep(1.5)  # the watch meets it too
+    set_champion(settings.home, second)
+    deadline = time.monotonic() + 10
+    while runtime.scorer is before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert runtime.scorer.bundle.digest == second
 
 
 def test_nothing_is_scored_before_a_bundle_is_there(tmp_path: Path, report: Callable[..., Any]) -> None:
@@ -169,12 +192,14 @@ def test_nothing_is_scored_before_a_bundle_is_there(tmp_path: Path, report: Call
 
 def test_metadata_can_be_left_out(settings: Settings, report: Callable[..., Any]) -> None:
     item = report("r-1", "You are useless", subject={"prior_violations": 50})
-    found = []
+    found, ids = [], set()
     for metadata_on in (True, False):
         runtime = Runtime(settings.model_copy(update={"metadata": metadata_on}))
         runtime.start()
         (score,) = score_all(runtime.scorer, [item], datetime.now(UTC))
         assert isinstance(score, Score)
         found.append(score.violation.probability or 0)
+        ids.add(score.score_id)
         runtime.stop()
     assert found[0] > found[1]
+    assert len(ids) == 2  # two scores of one report

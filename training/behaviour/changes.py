@@ -7,7 +7,7 @@ _CYRILLIC = str.maketrans("aceiopxyABCEHKMOPTX", "асеіорхуАВСЕНКМ
 _LEET = str.maketrans("aeiostAEIOST", "431057431057")  # every such letter; training changes some
 _LETTERS = re.compile(r"\b[A-Za-z]+\b")
 _VOWEL = re.compile(r"[aeiouAEIOU]")
-_AROUND = (  # harmless words that training does not use for padding: before, after
+_AROUND = (  # harmless words: before, after
     ("Good evening from the allotments, the kettle is on.", "The beans are up, and the gate is painted at last."),
     ("Back from the dentist, nothing to mend.", "The library opens on Saturdays again, worth a visit."),
     ("The tram was on time today, for once.", "If anybody finds a green umbrella, it is my aunt's."),

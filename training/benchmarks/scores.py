@@ -9,6 +9,7 @@ import numpy.typing as npt
 from models.bundle import Bundle
 from models.errors import MissingData
 from models.prepare import prepare
+from models.scorer import Scorer
 from training.calibrate import probabilities
 from training.fit import signals
 
@@ -39,14 +40,13 @@ class Scores:
 
 def score(bundle: Bundle, texts: Sequence[str]) -> Scores:
     """Score texts as they were published. A text that the service would abstain on has its numbers all the same."""
-    manifest = bundle.manifest
+    manifest, scorer = bundle.manifest, Scorer(bundle)
     prepared = [prepare(text, manifest.prepare).text for text in texts]
     logits, _, distances = signals(bundle.text_model(), bundle.heads(), prepared, "scoring")
     values = {name: probabilities(manifest.calibration[name], logits[:, k]) for k, name in enumerate(manifest.outputs)}
-    empty = np.array([not text for text in prepared])
     return Scores(
         values,
         {name: threshold.value for name, threshold in manifest.thresholds.items()},
         [key for key in bundle.taxonomy.keys if key in manifest.thresholds],
-        empty | (distances > manifest.max_distance),
+        np.array([scorer.abstains(text, distance) for text, distance in zip(texts, distances.tolist(), strict=True)]),
     )
