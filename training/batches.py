@@ -28,7 +28,7 @@ class Schedule:
     `padding` of those with harmless text around them.
     """
 
-    epochs: int = 3
+    epochs: int = 4
     per_source: int = 500
     draws: Mapping[str, int] = field(
         default_factory=lambda: {"edos_sexism": 9000, "hatemoji_build": 4400, "spamassassin_email": 150}
