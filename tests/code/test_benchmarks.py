@@ -488,7 +488,9 @@ def test_a_refit_tells_made_up_spam_from_the_rest(monkeypatch: pytest.MonkeyPatc
     found = by_name(refit([*spam, *rest], truth, 7, 2))
     assert list(found) == ["spam F1", "spam precision", "spam recall", "spam F1 fold 1", "spam F1 fold 2"]
     assert (found["spam F1"].n, found["spam F1 fold 1"].n) == (60, 30)
-    assert found["spam F1"].value is not None and found["spam F1"].value > 0.8
+    # The cut is the lowest of two or three calibration texts, so that some spam falls below it, and nothing else above.
+    assert found["spam F1"].value is not None and found["spam F1"].value > 0.7
+    assert found["spam precision"].value is not None and found["spam precision"].value > 0.9
 
 
 def test_every_suite_has_its_note() -> None:
