@@ -15,7 +15,7 @@ from training.labels import Labels, complete_labels
 AS_IS = Platt(slope=1, intercept=0)
 
 
-@pytest.mark.parametrize(("asked", "chosen"), [(60, "maximum f1"), (8, "0.5: "), (0, "0.5: ")])
+@pytest.mark.parametrize(("asked", "chosen"), [(60, "maximum expected f1"), (8, "0.5: "), (0, "0.5: ")])
 def test_the_auxiliary_output_has_a_threshold(loaded: Bundle, asked: int, chosen: str) -> None:
     texts = [f"women are {'useless' if i % 2 else 'here'}, said number {i}" for i in range(60)]
     outputs = [*loaded.manifest.outputs[: loaded.manifest.outputs.index("severity_4") + 1], AUXILIARY]

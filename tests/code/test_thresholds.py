@@ -19,7 +19,7 @@ from models.intents import GRAMMAR, LIMITS, TARGETS, Conditions, Constraint, Cou
 from models.score import ModelRef
 from models.thresholds import ThresholdRequest, answer, choose, measure
 from training import heldout
-from training.heldout import default_thresholds, held_out
+from training.heldout import default_threshold, held_out
 
 CONDITIONS = st.builds(Conditions, st.none() | st.floats(0.001, 0.999), st.just(1000.0))
 BOUNDS = st.decimals(0, 1, places=3).map(float)
@@ -353,25 +353,33 @@ def test_what_the_bundle_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(held.sample("calibration", "hate")[0]) == 30
 
 
-def test_the_threshold_of_highest_f1() -> None:
-    probability = np.linspace(0, 0.99, 100)
-    truth = np.column_stack([probability >= 0.6, np.arange(100) < 9]).astype(float)
-    held = HeldOut.of(["spam", "hate"], {"calibration": (probability[:, None].repeat(2, axis=1), truth)})
-    found = default_thresholds(held, ["spam", "hate"])
-    assert found["spam"].value == pytest.approx(0.6, abs=0.011)
-    assert found["spam"].intent == "maximum f1"
-    assert found["hate"].value == 0.5
-    assert "9 positives are too few" in found["hate"].intent
+def test_the_threshold_of_highest_expected_f1() -> None:
+    rng = np.random.default_rng(5)
+    probability = rng.beta(0.3, 2, 20_000)
+    truth = rng.random(20_000) < probability
+    found = default_threshold(probability, truth)
+    assert found.intent == "maximum expected f1"
+    reached, best = (
+        at(threshold, probability, truth, Conditions())["f1"]
+        for threshold in (found.value, choose(Intent("f1"), probability, truth))
+    )
+    assert best - 0.01 < reached <= best
+    assert found.value == pytest.approx(reached / 2, abs=0.01)
+
+
+def test_too_few_answers_give_the_threshold_of_one_half() -> None:
+    found = default_threshold(np.linspace(0, 0.99, 100), np.arange(100) < 9)
+    assert (found.value, found.intent) == (0.5, "0.5: 9 of 100 known answers are positive")
 
 
 def test_a_trained_bundle_answers_as_it_was_evaluated(loaded: Bundle) -> None:
+    held = loaded.heldout()
     for name, threshold in loaded.manifest.thresholds.items():
-        if threshold.intent == "maximum f1":
-            found = ask(loaded, threshold.intent, category=name)
-            assert found.threshold == threshold.value
+        if name in held.outputs:
+            found = measure(threshold.value, *held.sample("test", name), Conditions(), intervals=False)
             figures = loaded.manifest.evaluation["categories"][name]
-            assert (found.test.n, found.test.positives) == (figures["n"], figures["positives"])
-            assert found.test.statistics.recall.value == pytest.approx(figures["recall"]["value"], abs=1e-4)
+            assert (found.n, found.positives) == (figures["n"], figures["positives"])
+            assert found.statistics.recall.value == pytest.approx(figures["recall"]["value"], abs=1e-4)
     with pytest.raises(MissingData, match="keeps no held-out answers"):
         files = {name: digest for name, digest in loaded.manifest.files.items() if name != "heldout.npy"}
         Bundle(loaded.path, loaded.manifest.model_copy(update={"files": files}), loaded.digest).heldout()
