@@ -46,9 +46,9 @@ def default_thresholds(held: HeldOut, learned: Sequence[str]) -> dict[str, Thres
 def default_threshold(probability: Probabilities, truth: Truth) -> Threshold:
     """The threshold of highest F1 that calibrated probabilities [n] lead one to expect.
 
-    It is half of that F1 (Lipton, Elkan and Narayanaswamy 2014). Counting the answers instead would follow the luck of a
-    few positives: where 35 are known, F1 is nearly flat and its highest point anywhere. 0.5 where there are fewer than
-    10 positives or negatives, by which nothing was calibrated well.
+    It is half of that F1 (Lipton, Elkan and Narayanaswamy 2014). Counting the answers instead would follow the luck of
+    a few positives: where 35 are known, F1 is nearly flat and its highest point anywhere. 0.5 where there are fewer
+    than 10 positives or negatives, by which nothing was calibrated well.
     """
     positives = int(truth.sum())
     if min(positives, len(truth) - positives) < MIN_POSITIVES:
