@@ -52,7 +52,9 @@ def plain_spelling(text: str) -> tuple[str, Sequence[int]]:
         if dropped:
             keep = [i for i in range(len(text)) if i not in dropped]
             text, kept = "".join(text[i] for i in keep), [kept[i] for i in keep]
-    return _LEET_WORD.sub(_leet_reader(text), text), kept
+    if _INSIDE.search(text):  # or no word gives itself away
+        text = _LEET_WORD.sub(_leet_reader(text), text)
+    return text, kept
 
 
 def _spaced(text: str) -> Iterator[int]:

@@ -125,7 +125,7 @@ def _lane(
         candidates.append(taxonomy.lane("high"))
     if severity is None:  # abstained: somebody must look, soon
         candidates.append(_of_service_level(taxonomy, reason) if reason else taxonomy.lane("standard"))
-    return min(candidates, key=taxonomy.lanes.index)
+    return taxonomy.most_urgent(candidates)
 
 
 def _of_severity(taxonomy: Taxonomy, severity: Severity) -> LaneLevel:

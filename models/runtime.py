@@ -11,6 +11,7 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from models.ngrams import hashed_ngrams
+from models.observer import Stopwatch
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -43,7 +44,7 @@ def windows(length: int) -> tuple[list[tuple[int, int]], bool]:
 class TextModel(Protocol):
     """What turns a prepared text into embeddings."""
 
-    def embed(self, text: str) -> tuple[Floats, bool]:
+    def embed(self, text: str, watch: Stopwatch | None = None) -> tuple[Floats, bool]:
         """Return the embeddings [windows, dimensions] of a prepared text, and whether it was cut."""
         ...
 
@@ -66,10 +67,12 @@ class Encoder:
         self._tokenizer.no_padding()
         self._first, self._last = self._tokenizer.encode("").ids
 
-    def embed(self, text: str) -> tuple[Floats, bool]:
+    def embed(self, text: str, watch: Stopwatch | None = None) -> tuple[Floats, bool]:
         """See TextModel."""
         tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
         spans, cut = windows(len(tokens))
+        if watch:
+            watch.lap("tokenise")
         rows = []
         for start, end in spans:
             ids = np.array([[self._first, *tokens[start:end], self._last]], dtype=np.int64)
@@ -94,9 +97,11 @@ class NgramModel:
     def __init__(self, graph: Path) -> None:
         self._session = open_session(graph)
 
-    def embed(self, text: str) -> tuple[Floats, bool]:
+    def embed(self, text: str, watch: Stopwatch | None = None) -> tuple[Floats, bool]:
         """See TextModel."""
         ids, cut = hashed_ngrams(text)
+        if watch:
+            watch.lap("tokenise")
         row: Floats = self._session.run(["sentence_embedding"], {"ids": ids})[0]
         return row, cut
 
@@ -152,10 +157,12 @@ class Heads:
         return logits[1:] - logits[0], logits[0]
 
 
-def read_text(model: TextModel, heads: Heads, text: str) -> Signal:
+def read_text(model: TextModel, heads: Heads, text: str, watch: Stopwatch | None = None) -> Signal:
     """Score a prepared text; of several windows the highest output counts, as one bad passage makes a text bad."""
-    embeddings, cut = model.embed(text)
+    embeddings, cut = model.embed(text, watch)
     logits, distance = heads.run(embeddings)
+    if watch:
+        watch.lap("run")
     return Signal(
         logits.max(axis=0), embeddings.mean(axis=0), float(distance.min()), cut, logits.argmax(axis=0).astype(np.int64)
     )

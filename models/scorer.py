@@ -9,25 +9,31 @@ from models import explain, language, priority, severity
 from models.bundle import Bundle
 from models.calibration import logit, sigmoid
 from models.metadata import MetadataModel, featurise
+from models.observer import SILENT, Observer, Stopwatch
 from models.prepare import Prepared, Version, prepare
 from models.report import Content, Report
 from models.runtime import Signal, read_text
 from models.score import CategoryScore, Hints, Priority, Score, SeverityScore, Span, Violation
+from models.signals import Signals
 from models.taxonomy import Category
 
 
 class Scorer:
     """Scores reports with one bundle; safe to share between threads.
 
-    `metadata=False` turns the metadata model off, so that the text alone speaks.
+    `metadata=False` turns the metadata model off, so that the text alone speaks. `remembered` texts are not read again.
     """
 
-    def __init__(self, bundle: Bundle, *, metadata: bool = True) -> None:
+    def __init__(
+        self, bundle: Bundle, *, metadata: bool = True, remembered: int = 0, observer: Observer = SILENT
+    ) -> None:
         self.bundle = bundle
         manifest = bundle.manifest
         self._model = bundle.ref
         self._text = bundle.text_model()
         self._heads = bundle.heads()
+        self._signals = Signals(self._text, self._heads, remembered, observer)
+        self.observer = observer
         language.warm()
         # What a score depends on besides the report: the same report scored otherwise is another score.
         self._identity = f"{bundle.digest}\nmetadata {'on' if metadata else 'off'}"
@@ -45,8 +51,9 @@ class Scorer:
         self, report: Report, *, received_at: datetime, warnings: Sequence[str] = (), explain: bool = False
     ) -> Score:
         """Score one report. `received_at` (aware) starts the clock of the service level; `explain` adds hints."""
+        watch = Stopwatch(self.observer)
         prepared = prepare(report.content.text or "", self.bundle.manifest.prepare)
-        signal, doubts = self._read(report.content, prepared)
+        signal, doubts = self._read(report.content, prepared, watch)
         trusted = signal if signal and not set(doubts) & ABSTAIN else None
         rule = {key for key, pattern in self._rules.items() if pattern.search(prepared.text.casefold())}
         text_log_odds = self._log_odds(trusted, "violation") if trusted else self._prior
@@ -55,8 +62,15 @@ class Scorer:
         violation = sigmoid(text_log_odds + shift)
         categories = self._categories(report, trusted, rule)
         modelled = self._severity(trusted, violation) if trusted else None
-        if not trusted:
-            doubts.append("metadata_only")
+        place = priority.prioritise(report, self.bundle.taxonomy, categories, modelled, violation, received_at)
+        watch.lap("fuse")
+        hints = None
+        if explain:
+            hints = Hints(
+                spans=self._spans(prepared, trusted, categories) if trusted else [],
+                reasons=self._metadata.reasons(report, text_log_odds, features),
+            )
+            watch.lap("explain")
         return Score(
             report_id=report.report_id,
             score_id=self._score_id(report),
@@ -64,14 +78,9 @@ class Scorer:
             violation=self._violation(trusted, shift),
             categories=categories,
             severity=self._settled(modelled, categories),
-            priority=priority.prioritise(report, self.bundle.taxonomy, categories, modelled, violation, received_at),
-            hints=Hints(
-                spans=self._spans(prepared, trusted, categories) if trusted else [],
-                reasons=self._metadata.reasons(report, text_log_odds, features),
-            )
-            if explain
-            else None,
-            warnings=[*warnings, *self._reason_unknown(report), *doubts],
+            priority=place,
+            hints=hints,
+            warnings=[*warnings, *self._reason_unknown(report), *doubts, *([] if trusted else ["metadata_only"])],
             abstained=trusted is None,
         )
 
@@ -88,10 +97,12 @@ class Scorer:
         prepared = prepare(text, self.bundle.manifest.prepare)
         return self._unread(text, None, prepared) is not None or self._is_far(distance)
 
-    def _read(self, content: Content, prepared: Prepared) -> tuple[Signal | None, list[str]]:
-        if reason := self._unread(content.text or "", content.language, prepared):
+    def _read(self, content: Content, prepared: Prepared, watch: Stopwatch) -> tuple[Signal | None, list[str]]:
+        reason = self._unread(content.text or "", content.language, prepared)
+        watch.lap("prepare")
+        if reason:
             return None, [*(["truncated"] if prepared.cut else []), reason]  # rules were looked for in it all the same
-        signal = read_text(self._text, self._heads, prepared.text)
+        signal = self._signals.read(prepared.text, watch)
         doubts = ["truncated"] if signal.cut or prepared.cut else []
         if self._is_far(signal.distance):
             doubts.append("out_of_distribution")
@@ -134,7 +145,7 @@ class Scorer:
     def _categories(self, report: Report, signal: Signal | None, rule: set[str]) -> list[CategoryScore]:
         reason = self.bundle.taxonomy.of_reason(report.reason)
         scores = [
-            self._category(category, signal, category.key in rule, category == reason)
+            self._category(category, signal, category.key in rule, category is reason)
             for category in self.bundle.taxonomy.categories
             if not category.hidden
         ]

@@ -1,6 +1,7 @@
 """The policy taxonomy: which categories exist, how much harm each does, and how soon a case of it is due."""
 
 import re
+from collections.abc import Iterable
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
@@ -107,7 +108,11 @@ class Taxonomy(_Frozen):
         return [category.key for category in self.categories if category.learned]
 
     def __getitem__(self, key: str) -> Category:
-        return next(category for category in self.categories if category.key == key)
+        return self._by_key[key]
+
+    @cached_property
+    def _by_key(self) -> dict[str, Category]:
+        return {category.key: category for category in self.categories}
 
     def of_reason(self, reason: str | None) -> Category | None:
         """The category that a reporter's reason maps to, if any, whatever its case, hyphens, underscores and spaces."""
@@ -119,7 +124,15 @@ class Taxonomy(_Frozen):
 
     def lane(self, name: str) -> LaneLevel:
         """The service level of a lane."""
-        return next(level for level in self.lanes if level.lane == name)
+        return self.lanes[self._rank[name]]
+
+    def most_urgent(self, lanes: Iterable[LaneLevel]) -> LaneLevel:
+        """Of some lanes the one that comes first."""
+        return min(lanes, key=lambda level: self._rank[level.lane])
+
+    @cached_property
+    def _rank(self) -> dict[str, int]:
+        return {level.lane: rank for rank, level in enumerate(self.lanes)}
 
 
 def _folded(reason: str) -> str:

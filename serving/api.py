@@ -1,10 +1,15 @@
 """The HTTP API under /v1: scores, reports, cases, the queue and decisions."""
 
+import math
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Scope
 
 from models import Report, Score
 from models.report import Id
@@ -15,11 +20,13 @@ from serving.errors import InvalidRequest, TooManyReports
 from serving.http import documentation, metrics
 from serving.http.access import allow, runtime_of
 from serving.http.bodies import as_model, json_body
+from serving.http.clients import while_there
 from serving.http.documentation import body, errors
 from serving.http.edge import Edge
 from serving.http.errors import install as install_errors
 from serving.http.errors import request_id_of
-from serving.intake import Rejected, accept, score_all
+from serving.intake import Rejected, Scored, keep, score
+from serving.metrics import count_score
 from serving.runtime import Runtime
 from serving.schemas import (
     BatchAnswer,
@@ -49,6 +56,12 @@ Explain = Annotated[
     Query(description=f"`spans` adds hints to the score; a batch then holds at most {MAX_EXPLAINED} reports."),
 ]
 
+Deadline = Annotated[
+    int | None,
+    Query(ge=1, le=600_000, description="Milliseconds within which a report's turn must come, or it is refused."),
+]
+SCORING = ("/v1/score", "/v1/reports")
+
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The application around a runtime, which whoever serves it starts and stops."""
@@ -68,7 +81,10 @@ def create_app(runtime: Runtime) -> FastAPI:
     install_errors(app)
     documentation.install(app)
     app.add_middleware(
-        Edge, max_body_bytes=runtime.settings.max_body_bytes, max_in_flight=runtime.settings.max_in_flight
+        Edge,
+        max_body_bytes=runtime.settings.max_body_bytes,
+        max_in_flight=runtime.settings.max_in_flight,
+        admit=partial(_admit, runtime),
     )
     return app
 
@@ -80,9 +96,12 @@ def create_app(runtime: Runtime) -> FastAPI:
     openapi_extra=body(Report),
     responses=errors(400, 413, 415, 422),
 )
-def score_one(runtime: In, _who: Intake, value: Body, explain: Explain = None) -> Response:
+async def score_one(
+    request: Request, runtime: In, _who: Intake, value: Body, explain: Explain = None, deadline_ms: Deadline = None
+) -> Response:
     """Score one report; nothing is kept."""
-    return _single(score_all(runtime.scorer, [value], _now(), explain=explain is not None)[0])
+    (result,) = await _scored(request, runtime, [value], explain=explain is not None, deadline_ms=deadline_ms)
+    return _single(result if isinstance(result, Rejected) else result.score)
 
 
 @router.post(
@@ -92,10 +111,13 @@ def score_one(runtime: In, _who: Intake, value: Body, explain: Explain = None) -
     openapi_extra=body(ReportBatch),
     responses=errors(400, 413, 415, 422),
 )
-def score_many(request: Request, runtime: In, _who: Intake, value: Body, explain: Explain = None) -> Response:
+async def score_many(
+    request: Request, runtime: In, _who: Intake, value: Body, explain: Explain = None, deadline_ms: Deadline = None
+) -> Response:
     """Score several reports; nothing is kept, and a bad report fails alone."""
     items = _items(runtime, value, explain=explain is not None)
-    return _batch(request, score_all(runtime.scorer, items, _now(), explain=explain is not None))
+    results = await _scored(request, runtime, items, explain=explain is not None, deadline_ms=deadline_ms)
+    return _batch(request, [result if isinstance(result, Rejected) else result.score for result in results])
 
 
 @router.post(
@@ -105,9 +127,11 @@ def score_many(request: Request, runtime: In, _who: Intake, value: Body, explain
     openapi_extra=body(Report),
     responses=errors(400, 409, 413, 415, 422),
 )
-def post_report(runtime: In, _who: Intake, value: Body) -> Response:
+async def post_report(
+    request: Request, runtime: In, _who: Intake, value: Body, deadline_ms: Deadline = None
+) -> Response:
     """Score a report, keep it once, and put its case in the queue. The same report again gives the same answer."""
-    return _single(accept(runtime.store, runtime.scorer, [value], _now(), runtime.settings.blind_share)[0])
+    return _single((await _kept(request, runtime, [value], deadline_ms))[0])
 
 
 @router.post(
@@ -117,10 +141,11 @@ def post_report(runtime: In, _who: Intake, value: Body) -> Response:
     openapi_extra=body(ReportBatch),
     responses=errors(400, 413, 415, 422),
 )
-def post_reports(request: Request, runtime: In, _who: Intake, value: Body) -> Response:
+async def post_reports(
+    request: Request, runtime: In, _who: Intake, value: Body, deadline_ms: Deadline = None
+) -> Response:
     """Score and keep several reports; a bad report fails alone."""
-    items = _items(runtime, value)
-    return _batch(request, accept(runtime.store, runtime.scorer, items, _now(), runtime.settings.blind_share))
+    return _batch(request, await _kept(request, runtime, _items(runtime, value), deadline_ms))
 
 
 @router.get("/reports/{report_id}", tags=["reports"], responses=errors(404, 422))
@@ -200,6 +225,30 @@ def get_decisions(
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+async def _scored(
+    request: Request, runtime: Runtime, items: Sequence[object], *, explain: bool = False, deadline_ms: int | None
+) -> list[Scored | Rejected]:
+    deadline = math.inf if deadline_ms is None else time.monotonic() + deadline_ms / 1000
+    scoring = partial(score, runtime.scorer, now=_now(), explain=explain, deadline=deadline)
+    results = await while_there(request, runtime.executor.run([partial(scoring, item) for item in items]))
+    for result in results:
+        if isinstance(result, Scored):
+            count_score(result.score)
+    return results
+
+
+async def _kept(
+    request: Request, runtime: Runtime, items: Sequence[object], deadline_ms: int | None
+) -> list[Score | Rejected]:
+    results = await _scored(request, runtime, items, deadline_ms=deadline_ms)
+    return await run_in_threadpool(keep, runtime.store, runtime.scorer, results, _now(), runtime.settings.blind_share)
+
+
+def _admit(runtime: Runtime, scope: Scope) -> None:
+    if scope["method"] == "POST" and scope["path"].startswith(SCORING):
+        runtime.executor.admit()
 
 
 def _items(runtime: Runtime, value: object, *, explain: bool = False) -> list[object]:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ READERS: tuple[Role, ...] = ("intake", "reviewer", "specialist", "qa", "admin")
 WORKERS: tuple[Role, ...] = ("reviewer", "specialist", "qa", "admin")
 SCIENTISTS: tuple[Role, ...] = ("scientist", "admin")
 ANALYSTS: tuple[Role, ...] = ("scientist", "manager", "admin")
+REMEMBERED_SECONDS = 5.0
+MOST_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,27 @@ def authenticate(store: Store, token: str) -> Identity:
     if row is None or not hmac.compare_digest(row.sha256, digest) or row.revoked_at is not None:
         raise Unauthenticated("the token is unknown or revoked; ask for one with `frontline token create`")
     return Identity(row.id, row.name, row.role)
+
+
+class Identities:
+    """Whose tokens these are, remembered for REMEMBERED_SECONDS: a revoked token works for that long at most."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, tuple[Identity, float]] = {}
+
+    def known(self, token: str) -> Identity | None:
+        """Whose token this is, if that was asked a moment ago."""
+        identity, until = self._known.get(_hash(token), (None, 0.0))
+        return identity if time.monotonic() < until else None
+
+    def find(self, token: str) -> Identity:
+        """Find out whose token this is. Raises Unauthenticated if it is unknown or revoked."""
+        identity = authenticate(self._store, token)
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._known[_hash(token)] = identity, time.monotonic() + REMEMBERED_SECONDS
+        return identity
 
 
 def list_tokens(store: Store) -> Sequence[Row[Any]]:

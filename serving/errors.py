@@ -82,9 +82,19 @@ class ScoringFailed(FrontlineError):
 
 
 class Overloaded(FrontlineError):
-    """More requests than the service takes on at once."""
+    """More than the service takes on at once; `retry_after` says in how many seconds to come again."""
 
-    code, status = "overloaded", 503
+    code, status = "overloaded", 429
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeadlineExceeded(FrontlineError):
+    """A report whose turn came only after the caller's deadline."""
+
+    code, status = "deadline_exceeded", 503
 
 
 class NotReady(FrontlineError):

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from models import MissingData, Report, Scorer
 from serving.errors import InvalidJson
-from serving.intake import Rejected, score_all
+from serving.intake import Rejected, score
 from serving.schemas import ErrorDetail, ItemError
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
@@ -24,13 +24,13 @@ def score_rows(scorer: Scorer, rows: Iterator[object]) -> Iterator[str]:
     for number, row in enumerate(rows, 1):
         if isinstance(row, dict):
             row = {"report_id": str(number), **row}
-        result = Rejected(None, row) if isinstance(row, InvalidJson) else score_all(scorer, [row], now)[0]
+        result = Rejected(None, row) if isinstance(row, InvalidJson) else score(scorer, row, now)
         if isinstance(result, Rejected):
             detail = ErrorDetail.model_validate(result.error.as_dict())
             report_id = result.report_id or str(number)
             yield ItemError(report_id=report_id, error=detail).model_dump_json()
         else:
-            yield result.model_dump_json()
+            yield result.score.model_dump_json()
 
 
 def read_rows(path: Path) -> Iterator[object]:

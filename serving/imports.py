@@ -190,7 +190,7 @@ def _case(taxonomy: Taxonomy, past: Past, case_id: str, at: datetime, now: datet
         "id": case_id,
         "language": primary_language(past.language),
         "status": "decided",
-        "lane": min([taxonomy.lanes[-1], *floors], key=taxonomy.lanes.index).lane,
+        "lane": taxonomy.most_urgent([taxonomy.lanes[-1], *floors]).lane,
         "priority": 0.0,
         "priority_detail": {},
         "due_at": at,

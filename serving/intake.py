@@ -1,6 +1,8 @@
 """Taking reports in: score each once, keep it once, and put its case where it belongs in the queue."""
 
 import hashlib
+import math
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +13,10 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from models import FrontlineError, Report, Score, Scorer, Severity, parse_report
 from models.language import primary_language
+from models.observer import Stopwatch
 from models.prepare import prepare
 from models.score import Priority
-from serving.errors import ReportConflict, ScoringFailed
+from serving.errors import DeadlineExceeded, ReportConflict, ScoringFailed
 from serving.logs import log, where
 from serving.store import Store
 from serving.store.events import record
@@ -36,35 +39,51 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class _Scored:
+class Scored:
+    """A report with its score."""
+
     report: Report
     received_at: datetime
     score: Score
 
 
 @dataclass(frozen=True)
-class _Hashed(_Scored):
+class _Hashed(Scored):
     body_hash: str
     prepared_hash: str | None
 
 
-def score_all(
-    scorer: Scorer, items: Sequence[object], now: datetime, *, explain: bool = False
-) -> list[Score | Rejected]:
-    """Score decoded JSON values without keeping anything; bad ones fail alone."""
-    results = [_score(scorer, item, now, explain) for item in items]
-    return [result.score if isinstance(result, _Scored) else result for result in results]
+def score(
+    scorer: Scorer, item: object, now: datetime, *, explain: bool = False, deadline: float = math.inf
+) -> Scored | Rejected:
+    """Score a decoded JSON value without keeping anything, unless its `deadline` (`time.monotonic`) has passed."""
+    given = item.get("report_id") if isinstance(item, dict) else None
+    report_id = _echo(given) if isinstance(given, str) and len(given) <= 256 else None
+    try:
+        if time.monotonic() > deadline:
+            raise DeadlineExceeded("the deadline passed before this report's turn came")
+        watch = Stopwatch(scorer.observer)
+        report, warnings = parse_report(item)
+        watch.lap("parse")
+        received_at = report.received_at or now
+        found = scorer.score(report, received_at=received_at, warnings=warnings, explain=explain)
+    except FrontlineError as error:
+        return Rejected(report_id, error)
+    except Exception as error:  # whatever it is, the other reports of the batch must not wait for its repair
+        log.error("scoring_failed", report_id=report_id, error=type(error).__qualname__, where=where(error))
+        return Rejected(report_id, ScoringFailed("this report could not be scored; the log has the cause"))
+    return Scored(report, received_at, found)
 
 
-def accept(
-    store: Store, scorer: Scorer, items: Sequence[object], now: datetime, blind_share: float
+def keep(
+    store: Store, scorer: Scorer, items: Sequence[Scored | Rejected], now: datetime, blind_share: float
 ) -> list[Score | Rejected]:
-    """Score and store decoded JSON values in one transaction; bad ones fail alone.
+    """Store scored reports in one transaction; bad ones fail alone.
 
     A known report_id with the same body gives the stored first score, with another body a ReportConflict.
     """
     # Hashed before the transaction: a long text takes time to prepare, and SQLite has one writer at a time.
-    hashed = [_hashed(_score(scorer, item, now, False)) for item in items]
+    hashed = [_hashed(item) for item in items]
 
     def work(connection: Connection) -> list[Score | Rejected]:
         return [
@@ -74,27 +93,12 @@ def accept(
     return store.retrying(work)
 
 
-def _score(scorer: Scorer, item: object, now: datetime, explain: bool) -> _Scored | Rejected:
-    try:
-        report, warnings = parse_report(item)
-    except FrontlineError as error:
-        given = item.get("report_id") if isinstance(item, dict) else None
-        return Rejected(_echo(given) if isinstance(given, str) and len(given) <= 256 else None, error)
-    received_at = report.received_at or now
-    try:
-        score = scorer.score(report, received_at=received_at, warnings=warnings, explain=explain)
-    except Exception as error:  # whatever it is, the other reports of the batch must not wait for its repair
-        log.error("scoring_failed", report_id=report.report_id, error=type(error).__qualname__, where=where(error))
-        return Rejected(report.report_id, ScoringFailed("this report could not be scored; the log has the cause"))
-    return _Scored(report, received_at, score)
-
-
 def _echo(given: str) -> str:
     """An id that can be sent back: a file that is not UTF-8 reads as lone surrogates, which no answer can hold."""
     return given.encode("utf-8", "replace").decode("utf-8")
 
 
-def _hashed(result: _Scored | Rejected) -> _Hashed | Rejected:
+def _hashed(result: Scored | Rejected) -> _Hashed | Rejected:
     if isinstance(result, Rejected):
         return result
     report = result.report

@@ -4,8 +4,11 @@ import threading
 from pathlib import Path
 
 from models import FrontlineError, Scorer, load_bundle
+from serving import metrics
+from serving.auth import Identities
 from serving.champion import champion_path
 from serving.errors import NotReady
+from serving.executor import FairExecutor
 from serving.logs import log, where
 from serving.settings import Settings
 from serving.store import Store, migrate
@@ -19,7 +22,9 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._executor: FairExecutor | None = None
         self._store: Store | None = None
+        self._identities: Identities | None = None
         self._scorer: Scorer | None = None
         self._loaded: Path | None = None
         self._complaint = ""
@@ -31,6 +36,20 @@ class Runtime:
         if self._store is None:
             raise NotReady("the service is starting; try again shortly")
         return self._store
+
+    @property
+    def identities(self) -> Identities:
+        """Whose tokens are whose. Raises NotReady before the start."""
+        if self._identities is None:
+            raise NotReady("the service is starting; try again shortly")
+        return self._identities
+
+    @property
+    def executor(self) -> FairExecutor:
+        """What scores for all requests in turn. Raises NotReady before the start."""
+        if self._executor is None:
+            raise NotReady("the service is starting; try again shortly")
+        return self._executor
 
     @property
     def scorer(self) -> Scorer:
@@ -51,13 +70,16 @@ class Runtime:
             migrate(store)
         elif not is_current(store):
             raise NotReady("the store has an old schema; run `frontline migrate`")
-        self._store = store
+        self._store, self._identities = store, Identities(store)
+        self._executor = FairExecutor(self.settings.threads, self.settings.max_wait_seconds, metrics.reports_wait)
         self.refresh()
         threading.Thread(target=self._watch, name="champion-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop watching and close the store."""
+        """Stop watching, score what waits and close the store."""
         self._stopped.set()
+        if self._executor is not None:
+            self._executor.stop()
         if self._store is not None:
             self._store.close()
 
@@ -68,13 +90,19 @@ class Runtime:
             if path == self._loaded:
                 return
             self._loaded = path  # even if refused: an installed bundle does not change, so once is enough
-            scorer = Scorer(load_bundle(path), metadata=self.settings.metadata)
+            scorer = Scorer(
+                load_bundle(path),
+                metadata=self.settings.metadata,
+                remembered=self.settings.remembered_texts,
+                observer=metrics.MetricsObserver(),
+            )
         except Exception as error:  # whatever it is, the watch goes on
             reason = str(error) if isinstance(error, FrontlineError | OSError) else type(error).__qualname__
             if self._complaint != reason:
                 log.error("bundle_refused", reason=reason, where=where(error))
             self._complaint = reason
             return
+        metrics.bundle_changed(self._scorer.bundle if self._scorer else None, scorer.bundle)
         self._scorer = scorer
         log.info("bundle_loaded", version=scorer.bundle.version, bundle=scorer.bundle.digest)
 

@@ -31,11 +31,18 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=1, ge=1, le=256, description="Server processes; two on two cores beat one with two threads."
     )
+    threads: int = Field(default=1, ge=1, le=64, description="Threads of one worker that score.")
+    max_wait_seconds: float = Field(
+        default=2, gt=0, description="Longest that a report may wait for its turn; more load is refused with a 429."
+    )
+    remembered_texts: int = Field(
+        default=4096, ge=0, description="Texts that a worker need not read again when they come once more; 0 for none."
+    )
     lease_seconds: int = Field(default=900, ge=10, description="How long a reviewer holds a claimed case, in seconds.")
     max_body_bytes: int = Field(default=8 * 2**20, ge=1024, description="Largest request body, in bytes.")
     max_batch: int = Field(default=256, ge=1, description="Most reports in one batch.")
     max_in_flight: int = Field(
-        default=256, ge=1, description="Requests one worker handles at once before it answers 503."
+        default=256, ge=1, description="Requests one worker handles at once before it answers 429."
     )
     metadata: bool = Field(default=True, description="Score with the report's metadata; off, only its text counts.")
     log_level: str = Field(

@@ -22,8 +22,10 @@ _MEANINGS = {
     415: "The Content-Type is not application/json.",
     422: "The body or a parameter does not fit the contract.",
     500: "The service failed; its log has the cause under the request id.",
-    503: "Overloaded, or no verified bundle is loaded yet; see Retry-After.",
+    429: "More than the service takes on at once; see Retry-After.",
+    503: "No verified bundle is loaded yet, or the deadline passed; see Retry-After.",
 }
+ALWAYS = (401, 403, 429, 500, 503)
 
 DESCRIPTION = """Frontline scores user reports and orders the human work of reviewing them. It never removes content and
 never acts on a user. Every error has one shape: `{"error": {"code", "message", "field", "request_id"}}`.
@@ -32,7 +34,7 @@ Liveness, readiness and metrics are at `/livez`, `/readyz` and `/metrics`."""
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documented errors of a call: those given, and those of every call."""
-    return {status: {"model": ErrorOut, "description": _MEANINGS[status]} for status in (*statuses, 401, 403, 500, 503)}
+    return {status: {"model": ErrorOut, "description": _MEANINGS[status]} for status in (*statuses, *ALWAYS)}
 
 
 def body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:

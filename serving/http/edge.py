@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from collections.abc import Callable
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -10,9 +11,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models import FrontlineError
+from serving import metrics
 from serving.errors import BodyTooLarge, Overloaded
-from serving.http import metrics
 from serving.http.errors import InternalError, respond
+from serving.http.metrics import PATH as METRICS_PATH
 from serving.logs import log, where
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -30,8 +32,9 @@ _SECURITY = {
 class Edge:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, max_in_flight: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, max_in_flight: int, admit: Callable[[Scope], None]) -> None:
         self.app = app
+        self._admit = admit  # raises Overloaded, before anything was spent on a request
         self._max_body_bytes = max_body_bytes
         self._max_in_flight = max_in_flight
         self._in_flight = 0
@@ -75,11 +78,12 @@ class Edge:
             _note(scope, status, time.perf_counter() - started)
 
     def _check(self, scope: Scope) -> None:
-        if self._in_flight > self._max_in_flight and scope["path"] != metrics.PATH:  # an overload should be seen
+        if self._in_flight > self._max_in_flight and scope["path"] != METRICS_PATH:  # an overload should be seen
             raise Overloaded("the service has all the requests that it can handle; try again shortly")
         length = Headers(scope=scope).get("content-length", "")
         if length.isdecimal() and int(length) > self._max_body_bytes:
             raise self._too_large()
+        self._admit(scope)
 
     def _limited(self, receive: Receive) -> Receive:
         """The same stream, cut off past the limit: a sender need not say how long its body is, nor say the truth."""
@@ -102,5 +106,5 @@ class Edge:
 def _note(scope: Scope, status: int, seconds: float) -> None:
     """Count and log a request that has ended."""
     route = getattr(scope.get("route"), "path", None) or None  # the pattern, as an address may quote anything
-    metrics.count(scope["method"], route, status, seconds)
+    metrics.count_request(scope["method"], route, status, seconds)
     log.info("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))

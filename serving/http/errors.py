@@ -12,7 +12,7 @@ from models import FrontlineError
 from serving import pages
 from serving.errors import InvalidRequest
 
-_RETRY_SECONDS = "1"
+_RETRY_SECONDS = 1  # where the error knows no better
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 _MESSAGES = {
     404: "there is nothing at this address; see /openapi.json",
@@ -33,7 +33,7 @@ def respond(error: FrontlineError, request_id: str | None) -> Response:
     """The response that an error becomes."""
     headers = {}
     if error.status in (429, 503):
-        headers["Retry-After"] = _RETRY_SECONDS
+        headers["Retry-After"] = str(getattr(error, "retry_after", _RETRY_SECONDS))
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"error": error.as_dict(request_id)}, error.status, headers)

@@ -2,7 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,13 @@ from fastapi.testclient import TestClient
 from onnx import TensorProto, helper, numpy_helper
 from sqlalchemy import create_engine, make_url
 
+from models import Scorer
 from models.bundle import write
 from models.ngrams import BUCKETS, hashed_ngrams
 from models.taxonomy import Taxonomy
 from serving.api import create_app
 from serving.auth import ROLES, create_token
+from serving.intake import keep, score
 from serving.runtime import Runtime
 from serving.settings import Settings
 from serving.store import Store, migrate
@@ -214,6 +217,16 @@ def intake(client_of: Callable[[str], TestClient], tokens: SimpleNamespace) -> T
 def reviewer(client_of: Callable[[str], TestClient], tokens: SimpleNamespace) -> TestClient:
     """A reviewer."""
     return client_of(tokens.reviewer)
+
+
+@pytest.fixture(scope="session")
+def accept() -> Callable[..., list[Any]]:
+    """Scores and keeps reports without HTTP."""
+
+    def run(store: Store, scorer: Scorer, items: Sequence[object], now: datetime, blind_share: float) -> list[Any]:
+        return keep(store, scorer, [score(scorer, item, now) for item in items], now, blind_share)
+
+    return run
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from fastapi.testclient import TestClient
 
 from models.score import Span
 from serving.api import create_app
-from serving.intake import accept
 from serving.pages import due, percent, segments
 from serving.runtime import Runtime
 
 Make = Callable[..., dict[str, Any]]
+Accept = Callable[..., list[Any]]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NASTY = 'We will ambush you <script>alert(1)</script> & "more" {{ 7 * 7 }}'
 
@@ -52,7 +52,7 @@ def browser(runtime: Runtime) -> Browser:
 
 
 @pytest.fixture
-def keep(runtime: Runtime) -> Callable[..., None]:
+def keep(runtime: Runtime, accept: Accept) -> Callable[..., None]:
     """Keep reports, blind with a given share."""
 
     def keep(*items: dict[str, Any], blind_share: float = 0) -> None:

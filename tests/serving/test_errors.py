@@ -182,7 +182,7 @@ def test_too_many_at_once(intake: TestClient) -> None:
     edge = next(middleware for middleware in app.user_middleware if "max_in_flight" in middleware.kwargs)
     edge.kwargs["max_in_flight"] = 0
     response = intake.get("/v1/decisions")
-    check_shape(response, 503, "overloaded")
+    check_shape(response, 429, "overloaded")
     assert response.headers["Retry-After"] == "1"
 
 
@@ -201,7 +201,7 @@ def test_openapi_is_complete(intake: TestClient) -> None:
             assert operation["tags"], path
             assert operation["summary"], path
             assert operation["security"], path
-            assert {"401", "403", "500", "503"} <= set(operation["responses"]), path
+            assert {"401", "403", "429", "500", "503"} <= set(operation["responses"]), path
             assert method != "post" or operation["requestBody"]["content"]["application/json"]["schema"], path
             for status, response in operation["responses"].items():
                 if status >= "400":

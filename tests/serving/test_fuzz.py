@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import Score, Scorer, load_bundle
-from serving.intake import score_all
+from serving.intake import Scored, score
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SCALARS = (
@@ -49,8 +49,8 @@ def scorer(keyword_bundle: Path) -> Scorer:
 @settings(deadline=None, max_examples=150)
 @given(body=REPORTS | JSON)
 def test_any_json_is_scored_or_refused(scorer: Scorer, body: Any) -> None:
-    (result,) = score_all(scorer, [body], NOW, explain=True)
-    if isinstance(result, Score):
-        assert Score.model_validate_json(result.model_dump_json()) == result
+    result = score(scorer, body, NOW, explain=True)
+    if isinstance(result, Scored):
+        assert Score.model_validate_json(result.score.model_dump_json()) == result.score
     else:
         assert result.error.code == "invalid_report"

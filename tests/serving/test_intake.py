@@ -10,12 +10,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
 from serving import intake as taking_in
-from serving.intake import Rejected, accept, count_reports, prepared_hash
+from serving.intake import Rejected, count_reports, prepared_hash
 from serving.runtime import Runtime
 from serving.store import Store
 from serving.store.tables import cases, contents, reports, scores
 
 Make = Callable[..., dict[str, Any]]
+Accept = Callable[..., list[Any]]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ON_C9 = {"content": {"id": "c-9"}}
 
@@ -78,7 +79,7 @@ def test_each_span_names_the_flagged_category_that_it_moved(intake: TestClient, 
     assert found == [(25, 31, "violence_threat"), (12, 18, "scam_fraud")]
 
 
-def test_two_writers_keep_each_report_once(runtime: Runtime, report: Make) -> None:
+def test_two_writers_keep_each_report_once(runtime: Runtime, report: Make, accept: Accept) -> None:
     """Two stores stand for two processes: nothing but the database holds them apart."""
     items = [report(f"r-{i}", "hello", content={"id": f"c-{i % 5}"}) for i in range(40)]
     stores = [Store(runtime.settings.store_url) for _ in range(2)]
@@ -101,7 +102,7 @@ def test_two_writers_keep_each_report_once(runtime: Runtime, report: Make) -> No
 
 
 def test_texts_are_prepared_before_the_transaction(
-    runtime: Runtime, report: Make, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, report: Make, monkeypatch: pytest.MonkeyPatch, accept: Accept
 ) -> None:
     done: list[str] = []
     retrying = runtime.store.retrying
@@ -125,7 +126,9 @@ def test_texts_are_prepared_before_the_transaction(
 
 
 @pytest.mark.parametrize(("stated", "kept"), [("und", None), ("eng", "en"), ("pt-BR", "pt")])
-def test_a_case_keeps_the_language_alone(runtime: Runtime, report: Make, stated: str, kept: str | None) -> None:
+def test_a_case_keeps_the_language_alone(
+    runtime: Runtime, report: Make, stated: str, kept: str | None, accept: Accept
+) -> None:
     accept(runtime.store, runtime.scorer, [report("r-1", "a", content={"language": stated})], NOW, 0)
     with runtime.store.read() as connection:
         assert connection.execute(select(cases.c.language)).scalar_one() == kept
@@ -195,7 +198,7 @@ def test_odd_texts_come_back_as_sent(intake: TestClient, reviewer: TestClient, r
     assert case_of(reviewer, "r-1")["content"]["text"] == text
 
 
-def test_blind_cases_are_a_fixed_share_and_never_special(runtime: Runtime, report: Make) -> None:
+def test_blind_cases_are_a_fixed_share_and_never_special(runtime: Runtime, report: Make, accept: Accept) -> None:
     items = [report(f"r-{i}", "hello", reason="csam" if i % 2 else "spam") for i in range(200)]
     accept(runtime.store, runtime.scorer, items, NOW, 0.5)
     with runtime.store.read() as connection:

@@ -57,8 +57,8 @@ def test_metrics_are_read_in_an_overload(intake: TestClient) -> None:
     assert isinstance(app, FastAPI)
     edge = next(middleware for middleware in app.user_middleware if "max_in_flight" in middleware.kwargs)
     edge.kwargs["max_in_flight"] = 0
-    assert intake.get("/v1/decisions").status_code == 503
-    assert any(("status", "503") in labels for labels in series(intake))
+    assert intake.get("/v1/decisions").status_code == 429
+    assert any(("status", "429") in labels for labels in series(intake))
 
 
 def test_workers_add_up(intake: TestClient, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,19 +13,19 @@ from sqlalchemy import select
 from serving import queue
 from serving.auth import authenticate
 from serving.errors import ClaimLapsed
-from serving.intake import accept
 from serving.runtime import Runtime
 from serving.store import Store
 from serving.store.tables import events
 
 Make = Callable[..., dict[str, Any]]
+Accept = Callable[..., list[Any]]
 ClientOf = Callable[[str], TestClient]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LEASE = timedelta(minutes=15)
 
 
 @pytest.fixture
-def waiting(runtime: Runtime, report: Make) -> Runtime:
+def waiting(runtime: Runtime, report: Make, accept: Accept) -> Runtime:
     """A store with a joke, a scam and a threat in its queue, reported in this order."""
     texts = {"joke": "good day", "scam": "Your parcel waits", "threat": "We will ambush you"}
     items = [report(name, text) for name, text in texts.items()]
@@ -60,7 +60,9 @@ def test_the_worst_comes_first_and_each_once(waiting: Runtime, reviewer: TestCli
     assert claim(reviewer) == 204
 
 
-def test_two_reviewers_never_get_the_same(runtime: Runtime, tokens: SimpleNamespace, report: Make) -> None:
+def test_two_reviewers_never_get_the_same(
+    runtime: Runtime, tokens: SimpleNamespace, report: Make, accept: Accept
+) -> None:
     accept(runtime.store, runtime.scorer, [report(f"r-{i}", "hello") for i in range(60)], NOW, 0)
     stores = [Store(runtime.settings.store_url) for _ in range(2)]
     people = [authenticate(runtime.store, token) for token in (tokens.reviewer, tokens.reviewer2)]
@@ -221,7 +223,7 @@ def test_intake_systems_see_no_content(waiting: Runtime, intake: TestClient) -> 
     assert intake.get(f"/v1/cases/{case_id}").json()["content"] is None
 
 
-def test_blind_cases_come_without_a_score(runtime: Runtime, reviewer: TestClient, report: Make) -> None:
+def test_blind_cases_come_without_a_score(runtime: Runtime, reviewer: TestClient, report: Make, accept: Accept) -> None:
     accept(runtime.store, runtime.scorer, [report("r-1", "We will ambush you")], datetime.now(UTC), 1)
     answer = claim(reviewer)
     assert answer["case"]["blind"]

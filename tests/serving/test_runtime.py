@@ -16,12 +16,12 @@ from alembic.runtime.migration import MigrationContext
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import IntegrityError
 
-from models import BundleRefused, Score
+from models import BundleRefused
 from serving import auth, logs
 from serving.api import create_app
 from serving.champion import champion_path, install, set_champion
 from serving.errors import InvalidRequest, NotFound, NotReady, Unauthenticated
-from serving.intake import score_all
+from serving.intake import Scored, score
 from serving.runtime import Runtime
 from serving.settings import Settings
 from serving.store import Store, migrate
@@ -196,10 +196,10 @@ def test_metadata_can_be_left_out(settings: Settings, report: Callable[..., Any]
     for metadata_on in (True, False):
         runtime = Runtime(settings.model_copy(update={"metadata": metadata_on}))
         runtime.start()
-        (score,) = score_all(runtime.scorer, [item], datetime.now(UTC))
-        assert isinstance(score, Score)
-        found.append(score.violation.probability or 0)
-        ids.add(score.score_id)
+        scored = score(runtime.scorer, item, datetime.now(UTC))
+        assert isinstance(scored, Scored)
+        found.append(scored.score.violation.probability or 0)
+        ids.add(scored.score.score_id)
         runtime.stop()
     assert found[0] > found[1]
     assert len(ids) == 2  # two scores of one report
