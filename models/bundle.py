@@ -1,7 +1,6 @@
 """The bundle: one folder with everything that scoring needs, described, hashed and verified. No pickle, ever."""
 
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -100,22 +99,22 @@ class Bundle:
             raise BundleRefused(f"{path / MANIFEST} lists no hash for {', '.join(unlisted)}")
         bundle = cls(path, manifest, f"sha256:{hashlib.sha256(raw).hexdigest()}")
         for name in manifest.files:
-            bundle._content(name)
+            bundle._checked(name)
         bundle._check_agreement()
         return bundle
 
-    def _content(self, name: str) -> bytes:
-        """What a file holds, if that is what the manifest says. Raises BundleRefused."""
+    def _checked(self, name: str) -> Path:
+        """A file, if it holds what the manifest says. Raises BundleRefused."""
         file, expected = self.path / name, self.manifest.files[name]
         if Path(name).name != name or not file.is_file():
             raise BundleRefused(f"{self.path} lacks the file {name} that its manifest lists")
         try:
-            content = file.read_bytes()
+            found = sha256(file)
         except OSError as error:
             raise BundleRefused(f"{file} cannot be read: {error.strerror}") from error
-        if (found := hashlib.sha256(content).hexdigest()) != expected:
+        if found != expected:
             raise BundleRefused(f"{file} has SHA-256 {found[:12]}…, the manifest says {expected[:12]}…")
-        return content
+        return file
 
     def _check_agreement(self) -> None:
         """Whether outputs, calibration, thresholds and taxonomy know all that scoring asks for. Raises BundleRefused.
@@ -180,12 +179,13 @@ class Bundle:
         """
         if HELDOUT not in self.manifest.files:
             raise MissingData(f"bundle {self.version} keeps no held-out answers ({HELDOUT}); train one that does")
-        return HeldOut.read(io.BytesIO(self._content(HELDOUT)), self.manifest.outputs)
+        return HeldOut.read(self._checked(HELDOUT), self.manifest.outputs)
 
 
 def sha256(path: Path) -> str:
     """Hex SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:  # in pieces: what is read whole is not given back to the system
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write(path: Path, fields: Mapping[str, Any], files: Mapping[str, Path]) -> Bundle:

@@ -4,7 +4,7 @@ threshold later. Never the texts."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -46,10 +46,10 @@ class HeldOut:
         return cls(tuple(outputs), np.concatenate(blocks))
 
     @classmethod
-    def read(cls, source: Path | BinaryIO, outputs: Sequence[str]) -> Self:
+    def read(cls, path: Path, outputs: Sequence[str]) -> Self:
         """Read what `write` wrote; the file's columns are the first of `outputs`. Raises BundleRefused."""
         try:
-            rows = np.load(source, allow_pickle=False)
+            rows = np.load(path, allow_pickle=False)
             columns = int(rows.dtype["probability"].shape[0])
         except (OSError, EOFError, ValueError, AttributeError, LookupError, TypeError) as error:
             raise BundleRefused(f"{FILE} holds no held-out answers") from error
