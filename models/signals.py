@@ -41,7 +41,9 @@ class Signals:
             return known
         if running:
             self._observer.cache("joined")
-            return running.result()
+            signal = running.result()
+            watch.lap("run")
+            return signal
         self._observer.cache("miss")
         return self._run(key, mine, text, watch)
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
-from models import Report, Score
+from models import Report, Score, Scorer
 from models.report import Id
 from serving import console, decisions, desk, models_api, queue
 from serving.auth import READERS, SCORERS, WORKERS, Identity
@@ -26,7 +26,7 @@ from serving.http.edge import Edge
 from serving.http.errors import install as install_errors
 from serving.http.errors import request_id_of
 from serving.intake import Rejected, Scored, keep, score
-from serving.metrics import count_score
+from serving.metrics import count_rejection, count_score
 from serving.runtime import Runtime
 from serving.schemas import (
     BatchAnswer,
@@ -100,7 +100,7 @@ async def score_one(
     request: Request, runtime: In, _who: Intake, value: Body, explain: Explain = None, deadline_ms: Deadline = None
 ) -> Response:
     """Score one report; nothing is kept."""
-    (result,) = await _scored(request, runtime, [value], explain=explain is not None, deadline_ms=deadline_ms)
+    (result,) = await _scored(request, runtime, runtime.scorer, [value], deadline_ms, explain=explain is not None)
     return _single(result if isinstance(result, Rejected) else result.score)
 
 
@@ -116,7 +116,7 @@ async def score_many(
 ) -> Response:
     """Score several reports; nothing is kept, and a bad report fails alone."""
     items = _items(runtime, value, explain=explain is not None)
-    results = await _scored(request, runtime, items, explain=explain is not None, deadline_ms=deadline_ms)
+    results = await _scored(request, runtime, runtime.scorer, items, deadline_ms, explain=explain is not None)
     return _batch(request, [result if isinstance(result, Rejected) else result.score for result in results])
 
 
@@ -228,22 +228,30 @@ def _now() -> datetime:
 
 
 async def _scored(
-    request: Request, runtime: Runtime, items: Sequence[object], *, explain: bool = False, deadline_ms: int | None
+    request: Request,
+    runtime: Runtime,
+    scorer: Scorer,
+    items: Sequence[object],
+    deadline_ms: int | None,
+    *,
+    explain: bool = False,
 ) -> list[Scored | Rejected]:
-    deadline = math.inf if deadline_ms is None else time.monotonic() + deadline_ms / 1000
-    scoring = partial(score, runtime.scorer, now=_now(), explain=explain, deadline=deadline)
-    results = await while_there(request, runtime.executor.run([partial(scoring, item) for item in items]))
+    patience = math.inf if deadline_ms is None else deadline_ms / 1000
+    scoring = partial(score, scorer, now=_now(), explain=explain, deadline=time.monotonic() + patience)
+    results: list[Scored | Rejected] = await while_there(
+        request, runtime.executor.run([partial(scoring, item) for item in items], patience)
+    )
     for result in results:
-        if isinstance(result, Scored):
-            count_score(result.score)
+        count_rejection(result.error) if isinstance(result, Rejected) else count_score(result.score)
     return results
 
 
 async def _kept(
     request: Request, runtime: Runtime, items: Sequence[object], deadline_ms: int | None
 ) -> list[Score | Rejected]:
-    results = await _scored(request, runtime, items, deadline_ms=deadline_ms)
-    return await run_in_threadpool(keep, runtime.store, runtime.scorer, results, _now(), runtime.settings.blind_share)
+    scorer = runtime.scorer  # once, as another may come in force meanwhile
+    results = await _scored(request, runtime, scorer, items, deadline_ms)
+    return await run_in_threadpool(keep, runtime.store, scorer, results, _now(), runtime.settings.blind_share)
 
 
 def _admit(runtime: Runtime, scope: Scope) -> None:

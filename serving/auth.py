@@ -84,10 +84,11 @@ class Identities:
 
     def find(self, token: str) -> Identity:
         """Find out whose token this is. Raises Unauthenticated if it is unknown or revoked."""
+        until = time.monotonic() + REMEMBERED_SECONDS
         identity = authenticate(self._store, token)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        self._known[_hash(token)] = identity, time.monotonic() + REMEMBERED_SECONDS
+        self._known[_hash(token)] = identity, until
         return identity
 
 
@@ -99,7 +100,7 @@ def list_tokens(store: Store) -> Sequence[Row[Any]]:
 
 
 def revoke_token(store: Store, token_id: str) -> None:
-    """Refuse a token from now on. Raises NotFound if no unrevoked token has this id."""
+    """Refuse a token, within REMEMBERED_SECONDS everywhere. Raises NotFound if no unrevoked token has this id."""
     with store.write() as connection:
         done = connection.execute(
             update(tokens)

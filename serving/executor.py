@@ -4,6 +4,8 @@ A bulk request then does not hold up a single one, and what would wait too long 
 """
 
 import asyncio
+import contextlib
+import contextvars
 import math
 import threading
 import time
@@ -11,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from serving.errors import Overloaded
+from serving.errors import NotReady, Overloaded, ScoringFailed
 
 Task = Callable[[], Any]
 FIRST_GUESS = 0.01  # seconds of one task, before any was timed
@@ -21,15 +23,30 @@ MEMORY = 0.98  # weight of the past in the mean duration
 class _Job:
     """The tasks of one request, and what came of them so far."""
 
-    __slots__ = ("begun", "done", "error", "future", "loop", "results", "tasks")
+    __slots__ = ("begun", "context", "done", "error", "future", "loop", "results", "tasks")
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.tasks = tasks
         self.results: list[Any] = [None] * len(tasks)
         self.error: Exception | None = None
         self.begun = self.done = 0
+        self.context = contextvars.copy_context()  # the log names the request also on the thread
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[list[Any]] = self.loop.create_future()
+
+    @property
+    def left(self) -> int:
+        """Tasks that no thread has begun."""
+        return len(self.tasks) - self.begun
+
+    def work(self, index: int) -> None:
+        """Run one task."""
+        try:
+            self.results[index] = self.context.copy().run(self.tasks[index])
+        except Exception as error:
+            self.error = error
+        except BaseException:  # a panic of native code is no Exception, and must not end the thread
+            self.error = ScoringFailed("a report of this request could not be scored")
 
     def finish(self) -> None:
         """Hand the results over; runs on the loop's thread."""
@@ -42,7 +59,7 @@ class _Job:
 
 
 class FairExecutor:
-    """Runs tasks on its own threads; refuses more once a new one would wait for over `max_wait` seconds.
+    """Runs tasks on its own threads; refuses those of which the last would wait for over `max_wait` seconds for others.
 
     `tell` hears how many wait, whenever that changes.
     """
@@ -59,20 +76,28 @@ class FairExecutor:
         for thread in self._threads:
             thread.start()
 
-    def admit(self) -> None:
-        """Raise Overloaded, saying when to come again, where a new task would wait too long."""
-        wait = self._waiting * self._seconds / len(self._threads)
-        if wait > self._max_wait:
-            raise Overloaded(f"{wait:.1f} seconds of work wait already; try again later", retry_after=math.ceil(wait))
+    def admit(self, tasks: int = 1, patience: float = math.inf) -> None:
+        """Raise Overloaded, saying when to come again, where tasks would wait too long, or longer than `patience`."""
+        ahead = sum(min(job.left, tasks) for job in list(self._jobs))  # as the requests take turns
+        wait, allowed = ahead * self._seconds / len(self._threads), min(self._max_wait, patience)
+        if wait > allowed:
+            message = f"the wait would be {wait:.1f} seconds; try again later"
+            raise Overloaded(message, retry_after=max(1, math.ceil(wait - allowed)))
 
-    async def run(self, tasks: Sequence[Task]) -> list[Any]:
-        """The results of all tasks, in order; cancelled, those that wait are dropped. Raises what a task raised."""
+    async def run(self, tasks: Sequence[Task], patience: float = math.inf) -> list[Any]:
+        """The results of all tasks, in order; cancelled, those that wait are dropped.
+
+        Raises Overloaded as `admit` does, NotReady after the end, and what a task raised.
+        """
         if not tasks:
             return []
         job = _Job(tasks)
         with self._changed:
+            if self._stopping:
+                raise NotReady("the service is stopping")
+            self.admit(len(tasks), patience)
             self._jobs.append(job)
-            self._wait(len(tasks))
+            self._count(len(tasks))
             self._changed.notify(len(tasks))
         try:
             return await job.future
@@ -89,12 +114,11 @@ class FairExecutor:
 
     def _drop(self, job: _Job) -> None:
         with self._changed:
-            left = len(job.tasks) - job.begun
-            if left:
+            if job.left:
                 self._jobs.remove(job)
-                self._wait(-left)
+                self._count(-job.left)
 
-    def _wait(self, more: int) -> None:
+    def _count(self, more: int) -> None:
         self._waiting += more
         self._tell(self._waiting)
 
@@ -102,10 +126,7 @@ class FairExecutor:
         while turn := self._next():
             job, index = turn
             started = time.monotonic()
-            try:
-                job.results[index] = job.tasks[index]()
-            except Exception as error:
-                job.error = error
+            job.work(index)
             self._end(job, time.monotonic() - started)
 
     def _next(self) -> tuple[_Job, int] | None:
@@ -117,9 +138,9 @@ class FairExecutor:
             job = self._jobs.popleft()
             index = job.begun
             job.begun += 1
-            self._wait(-1)
-            if job.begun < len(job.tasks):
+            if job.left:
                 self._jobs.append(job)
+            self._count(-1)
             return job, index
 
     def _end(self, job: _Job, seconds: float) -> None:
@@ -127,5 +148,6 @@ class FairExecutor:
             self._seconds = MEMORY * self._seconds + (1 - MEMORY) * seconds
             job.done += 1
             finished = job.done == len(job.tasks)
-        if finished and not job.loop.is_closed():
-            job.loop.call_soon_threadsafe(job.finish)
+        if finished:
+            with contextlib.suppress(RuntimeError):  # the loop may have closed, and nobody waits
+                job.loop.call_soon_threadsafe(job.finish)

@@ -5,7 +5,7 @@ No label holds what a caller could choose: it would show what was typed, and fil
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from models import Bundle, Score
+from models import Bundle, FrontlineError, Score
 from models.observer import STAGES, CacheEvent, Observer, Stage
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
@@ -30,6 +30,7 @@ _WAITING = Gauge(
 )
 _SCORED = Counter("frontline_scores_total", "Scores by level of severity; `abstained` has none.", ("severity",))
 _FLAGGED = Counter("frontline_flags_total", "Scores that flagged a category.", ("category",))
+_REJECTED = Counter("frontline_rejections_total", "Reports without a score, alone or in a batch, by error.", ("code",))
 _WARNINGS = Counter("frontline_warnings_total", "Warnings that scores came with.", ("warning",))
 _BUNDLE = Gauge(
     "frontline_bundle_info", "1 for the bundle in force.", ("version", "digest"), multiprocess_mode="livemax"
@@ -50,6 +51,11 @@ def count_score(score: Score) -> None:
             _FLAGGED.labels(category.category).inc()
     for warning in score.warnings:
         _WARNINGS.labels(warning.split(":")[0]).inc()
+
+
+def count_rejection(error: FrontlineError) -> None:
+    """Count a report that got no score."""
+    _REJECTED.labels(error.code).inc()
 
 
 def bundle_changed(old: Bundle | None, new: Bundle) -> None:

@@ -102,8 +102,8 @@ class Runtime:
                 log.error("bundle_refused", reason=reason, where=where(error))
             self._complaint = reason
             return
-        metrics.bundle_changed(self._scorer.bundle if self._scorer else None, scorer.bundle)
-        self._scorer = scorer
+        old, self._scorer = self._scorer, scorer
+        metrics.bundle_changed(old.bundle if old else None, scorer.bundle)
         log.info("bundle_loaded", version=scorer.bundle.version, bundle=scorer.bundle.digest)
 
     def _watch(self) -> None:

@@ -14,7 +14,7 @@ async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     Raises ClientDisconnect.
     """
-    doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
     try:
         await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not doing.done():
@@ -23,3 +23,8 @@ async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
     finally:
         doing.cancel()
         leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

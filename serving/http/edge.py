@@ -17,6 +17,7 @@ from serving.http.errors import InternalError, respond
 from serving.http.metrics import PATH as METRICS_PATH
 from serving.logs import log, where
 
+CLIENT_LEFT = 499  # as nginx counts those who did not wait for their answer
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY = {
     "Content-Security-Policy": (
@@ -68,6 +69,7 @@ class Edge:
         except FrontlineError as error:
             await respond(error, request_id)(scope, receive, sending)
         except ClientDisconnect:
+            status = CLIENT_LEFT
             log.info("client_left")
         except Exception as error:
             log.error("internal_error", error=type(error).__qualname__, where=where(error))

@@ -1,10 +1,11 @@
 """A text is read once: remembered afterwards, shared meanwhile, and nothing of the report comes with it."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from threading import Barrier, Event
+from threading import Barrier, Event, Lock
 from typing import cast
 
 import numpy as np
@@ -21,6 +22,7 @@ class Counting(Observer):
     """Counts what it hears."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self.events: Counter[CacheEvent] = Counter()
         self.seconds: Counter[Stage] = Counter()
 
@@ -28,7 +30,14 @@ class Counting(Observer):
         self.seconds[stage] += seconds  # type: ignore[assignment]
 
     def cache(self, event: CacheEvent) -> None:
-        self.events[event] += 1
+        with self._lock:
+            self.events[event] += 1
+
+    def until(self, event: CacheEvent, number: int) -> None:
+        deadline = time.monotonic() + 30
+        while self.events[event] < number:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
 
 
 class Slow:
@@ -89,8 +98,7 @@ def test_those_who_ask_at_once_share_a_run(slow: Slow, heard: Counting) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask) for _ in range(8)]
-        while heard.events["joined"] < 7:
-            pass
+        heard.until("joined", 7)
         slow.go.set()
         assert [each.result(30) for each in asked] == [4] * 8
     assert slow.runs == ["same"]
@@ -101,8 +109,7 @@ def test_an_error_reaches_everyone_and_is_not_remembered(slow: Slow, heard: Coun
     slow.go.clear()
     with ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(read, "bad") for _ in range(2)]
-        while heard.events["joined"] < 1:
-            pass
+        heard.until("joined", 1)
         slow.go.set()
         for each in asked:
             with pytest.raises(ValueError, match="bad"):

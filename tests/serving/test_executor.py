@@ -1,14 +1,16 @@
 """Reports are scored in turn, refused when they would wait too long, and dropped when nobody waits for them."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import partial
 from threading import Event
 from typing import Any
 
 import pytest
 
-from serving.errors import Overloaded
+from serving.errors import NotReady, Overloaded, ScoringFailed
 from serving.executor import FairExecutor
 
 Make = Callable[..., FairExecutor]
@@ -67,19 +69,44 @@ def test_a_single_report_does_not_wait_for_a_batch(make: Make) -> None:
 
 
 def test_too_long_a_wait_is_refused(make: Make) -> None:
+    """By the first guess a task takes 0.01 seconds."""
     executor, go = make(max_wait=0.5), Event()
 
     async def crowded() -> None:
-        running = asyncio.ensure_future(executor.run([partial(go.wait, 30)] * 101))  # 0.01 s each, by the first guess
+        bulk = asyncio.ensure_future(executor.run([partial(go.wait, 30)] * 301))
         await asyncio.sleep(0)
+        executor.admit()  # a single one has to wait for one of the bulk alone
         with pytest.raises(Overloaded) as refused:
+            executor.admit(250)
+        assert refused.value.retry_after == 2  # 2.5 seconds of waiting, of which half a second is allowed
+        with pytest.raises(Overloaded):
+            await executor.run([dict] * 250)
+        with pytest.raises(Overloaded):
+            executor.admit(patience=0.001)
+        singles = [asyncio.ensure_future(executor.run([dict])) for _ in range(60)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
             executor.admit()
-        assert refused.value.retry_after in (1, 2)  # 100 or 101 wait
+        assert sum(isinstance(each.exception(), Overloaded) for each in singles if each.done()) in (9, 10, 11)
         go.set()
-        await running
-        executor.admit()
+        await asyncio.gather(bulk, *singles, return_exceptions=True)
+        executor.admit(1000)
 
     asyncio.run(crowded())
+
+
+def test_slow_tasks_make_it_more_careful(make: Make) -> None:
+    executor, go = make(max_wait=1), Event()
+
+    async def slow_then_full() -> None:
+        await executor.run([partial(time.sleep, 0.05)] * 40)
+        waiting = [asyncio.ensure_future(executor.run([partial(go.wait, 30)])) for _ in range(60)]
+        await asyncio.sleep(0)
+        go.set()
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert sum(isinstance(each, Overloaded) for each in found) > 10  # 60 of them take over one second
+
+    asyncio.run(slow_then_full())
 
 
 def test_work_for_those_who_left_is_dropped(make: Make, waiting: list[int]) -> None:
@@ -115,6 +142,33 @@ def test_what_a_task_raises_reaches_its_request_alone(make: Make) -> None:
     assert fine == [{}]
 
 
+def test_a_panic_does_not_end_the_thread(make: Make) -> None:
+    class Panic(BaseException):
+        pass
+
+    def panic() -> None:
+        raise Panic
+
+    executor = make()
+    with pytest.raises(ScoringFailed):
+        asyncio.run(executor.run([panic, dict]))
+    assert asyncio.run(executor.run([dict])) == [{}]
+
+
+def test_tasks_log_as_their_request(make: Make) -> None:
+    name = ContextVar("name", default="")
+
+    async def named(value: str) -> list[Any]:
+        name.set(value)
+        return await executor.run([name.get] * 3)
+
+    async def both() -> list[list[Any]]:
+        return await asyncio.gather(asyncio.create_task(named("a")), asyncio.create_task(named("b")))
+
+    executor = make(threads=2)
+    assert asyncio.run(both()) == [["a"] * 3, ["b"] * 3]
+
+
 def test_what_waits_is_finished_at_the_end() -> None:
     executor, done = FairExecutor(2, 60, lambda _: None), list[int]()
 
@@ -126,3 +180,5 @@ def test_what_waits_is_finished_at_the_end() -> None:
 
     asyncio.run(last())
     assert sorted(done) == list(range(50))
+    with pytest.raises(NotReady):
+        asyncio.run(executor.run([dict]))

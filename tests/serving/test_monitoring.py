@@ -22,13 +22,15 @@ def expressions() -> list[str]:
 
 def test_every_metric_asked_for_exists(intake: TestClient) -> None:
     intake.post("/v1/score", json={"report_id": "r-1", "content": {"text": "We will ambush you"}, "reason": "odd"})
+    intake.post("/v1/score", json={"report_id": 1})
     families = list(text_string_to_metric_families(intake.get("/metrics").text))
-    shown = {sample.name: set(sample.labels) for family in families for sample in family.samples}
-    labels = {label for names in shown.values() for label in names}
+    labels = {sample.name: set(sample.labels) for family in families for sample in family.samples}
     for expression in expressions():
-        assert set(re.findall(r"\bfrontline_\w+", expression)) <= shown.keys(), expression
-        assert set(re.findall(r"(\w+)=~?\"", expression)) <= labels, expression
-        assert set(re.findall(r"\w+", "".join(re.findall(r"by \(([\w, ]+)\)", expression)))) <= labels, expression
+        for name, matchers in re.findall(r"\b(frontline_\w+)(?:\{([^}]*)\})?", expression):
+            assert name in labels, expression
+            assert set(re.findall(r"(\w+)=~?\"", matchers)) <= labels[name], expression
+        grouped = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([\w, ]+)\)", expression))))
+        assert grouped <= {label for name in re.findall(r"frontline_\w+", expression) for label in labels[name]}
 
 
 def test_scores_stages_and_the_bundle_are_shown(intake: TestClient) -> None:
