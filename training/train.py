@@ -130,7 +130,7 @@ def fit_encoder(corpus: Corpus, options: Options, work: Path, weights: Path | No
     encoder = Trainer(corpus, base, options.schedule, options.seed, work, weights).run()
     checked = [corpus.texts[i] for i in np.random.default_rng(options.seed).permutation(corpus.where("test"))[:50]]
     cosine = export_encoder(encoder, work, base, checked)
-    console.print(f"exported to int8; lowest cosine to the original over {len(checked)} texts: {cosine:.4f}")
+    console.print(f"exported to int8; cosine to the original, 5 % quantile of {len(checked)} texts: {cosine:.4f}")
     tracking.save_weights(encoder)
     text = Text("encoder", work)
     return text, settle_heads(corpus, text, encoder.head_weights(), options.seed)

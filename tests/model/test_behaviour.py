@@ -1,9 +1,10 @@
 """How a bundle behaves: the shipped one, or that of FRONTLINE_BUNDLE. The suites are in `training/behaviour`."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from training.behaviour import measure as behaviour
 from training.behaviour.results import Result
 
 Judge = Callable[..., Score]
+MISSED: tuple[str, ...] = ()
 THREAT = "I am going to kill you when you leave work."
 
 
@@ -35,13 +37,20 @@ def faithful(scorer: Scorer) -> dict[str, Result]:
     return explained.faithfulness(scorer)
 
 
-@pytest.mark.parametrize("suite", behaviour.BARS)
+def held_to(bars: Iterable[str]) -> list[Any]:
+    """The suites; those that the shipped bundle misses have to fail for it, so that this list stays true."""
+    missed = () if "FRONTLINE_BUNDLE" in os.environ else MISSED
+    why = "the shipped bundle misses it; docs/model.md says by how much"
+    return [pytest.param(s, marks=pytest.mark.xfail(reason=why, strict=True)) if s in missed else s for s in bars]
+
+
+@pytest.mark.parametrize("suite", held_to(behaviour.BARS))
 def test_suite(measured: dict[str, Result], suite: str) -> None:
     if not measured[suite].passed:
         pytest.fail(str(measured[suite]), pytrace=False)
 
 
-@pytest.mark.parametrize("suite", explained.BARS)
+@pytest.mark.parametrize("suite", held_to(explained.BARS))
 def test_explanations_are_faithful(faithful: dict[str, Result], suite: str) -> None:
     if not faithful[suite].passed:
         pytest.fail(str(faithful[suite]), pytrace=False)
