@@ -18,7 +18,10 @@ from training.behaviour import measure as behaviour
 from training.behaviour.results import Result
 
 Judge = Callable[..., Score]
-MISSED: tuple[str, ...] = ()
+MISSED = (
+    "flagged", "harmless", "outranks", "padding_before", "padding_after", "long_text", "names", "identity_neutral",
+    "negation", "top_span_beats_another",
+)  # fmt: skip
 THREAT = "I am going to kill you when you leave work."
 
 
