@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check evaluate bento lock clean
+.PHONY: help up test check evaluate bench bento lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,9 @@ check: $(VENV)/.test  ## Formatting, lint, types, imports, dependencies
 
 evaluate: $(VENV)/.test  ## Measure the shipped bundle again, on the data folder FRONTLINE_DATA
 	$(BIN)/frontline evaluate --leave-one-source-out --learning-curve
+
+bench: $(VENV)/.test  ## Speed as ratios to the raw limit, in interleaved rounds; minutes on a quiet machine
+	$(BIN)/python -m benchmarks
 
 bento: $(VENV)/.serve  ## Build a bento that serves without this checkout
 	$(BIN)/bentoml build
