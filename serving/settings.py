@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     )
     threads: int = Field(default=1, ge=1, le=64, description="Threads of one worker that score.")
     max_wait_seconds: float = Field(
-        default=2, gt=0, description="Longest that a report may wait for its turn; more load is refused with a 429."
+        default=5, gt=0, description="Longest that a report may wait for its turn; more load is refused with a 429."
     )
     remembered_texts: int = Field(
         default=4096, ge=0, description="Texts that a worker need not read again when they come once more; 0 for none."

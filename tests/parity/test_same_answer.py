@@ -85,7 +85,7 @@ def service(home: Path, workers: int) -> Iterator[Callable[[list[dict[str, Any]]
     token = auth.create_token(store, "intake", "intake")
     store.close()
     command, environment = server_command(settings)
-    environment |= {"FRONTLINE_HOME": str(home), "FRONTLINE_WORKERS": str(workers)}
+    environment |= {"FRONTLINE_HOME": str(home), "FRONTLINE_WORKERS": str(workers), "FRONTLINE_MAX_WAIT_SECONDS": "600"}
     with (home / "log").open("w") as log:
         process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
