@@ -21,7 +21,8 @@ from models.taxonomy import Category
 class Scorer:
     """Scores reports with one bundle; safe to share between threads.
 
-    `metadata=False` turns the metadata model off, so that the text alone speaks. `remembered` texts are not read again.
+    `metadata=False` turns the metadata model off, so that the text alone speaks. The last `remembered`
+    texts are not read again.
     """
 
     def __init__(

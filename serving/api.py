@@ -242,7 +242,10 @@ async def _scored(
         request, runtime.executor.run([partial(scoring, item) for item in items], patience)
     )
     for result in results:
-        count_rejection(result.error) if isinstance(result, Rejected) else count_score(result.score)
+        if isinstance(result, Rejected):
+            count_rejection(result.error)
+        else:
+            count_score(result.score)
     return results
 
 

@@ -101,7 +101,7 @@ def token_list() -> None:
 
 @token_app.command("revoke")
 def token_revoke(token_id: str) -> None:
-    """Refuse a token, given by its id, from now on."""
+    """Refuse a token, given by its id; a running service does so within five seconds."""
     auth.revoke_token(_store(), token_id)
 
 

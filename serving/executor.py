@@ -78,7 +78,8 @@ class FairExecutor:
 
     def admit(self, tasks: int = 1, patience: float = math.inf) -> None:
         """Raise Overloaded, saying when to come again, where tasks would wait too long, or longer than `patience`."""
-        ahead = sum(min(job.left, tasks) for job in list(self._jobs))  # as the requests take turns
+        with self._changed:
+            ahead = sum(min(job.left, tasks) for job in self._jobs)  # as the requests take turns
         wait, allowed = ahead * self._seconds / len(self._threads), min(self._max_wait, patience)
         if wait > allowed:
             message = f"the wait would be {wait:.1f} seconds; try again later"

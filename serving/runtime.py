@@ -1,6 +1,7 @@
 """What a running service holds: its settings, its store, and the scorer of the bundle in force."""
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from models import FrontlineError, Scorer, load_bundle
@@ -17,14 +18,21 @@ from serving.store.migrate import is_current
 WATCH_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What is there from the start on."""
+
+    store: Store
+    identities: Identities
+    executor: FairExecutor
+
+
 class Runtime:
     """Made when the program is imported, started in the process that serves; every attribute is safe to share."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._executor: FairExecutor | None = None
-        self._store: Store | None = None
-        self._identities: Identities | None = None
+        self._started: _Parts | None = None
         self._scorer: Scorer | None = None
         self._loaded: Path | None = None
         self._complaint = ""
@@ -33,23 +41,23 @@ class Runtime:
     @property
     def store(self) -> Store:
         """The store. Raises NotReady before the start."""
-        if self._store is None:
-            raise NotReady("the service is starting; try again shortly")
-        return self._store
+        return self._parts.store
 
     @property
     def identities(self) -> Identities:
         """Whose tokens are whose. Raises NotReady before the start."""
-        if self._identities is None:
-            raise NotReady("the service is starting; try again shortly")
-        return self._identities
+        return self._parts.identities
 
     @property
     def executor(self) -> FairExecutor:
         """What scores for all requests in turn. Raises NotReady before the start."""
-        if self._executor is None:
+        return self._parts.executor
+
+    @property
+    def _parts(self) -> _Parts:
+        if self._started is None:
             raise NotReady("the service is starting; try again shortly")
-        return self._executor
+        return self._started
 
     @property
     def scorer(self) -> Scorer:
@@ -61,7 +69,7 @@ class Runtime:
     @property
     def is_ready(self) -> bool:
         """Whether the store is open and a verified bundle is loaded."""
-        return self._store is not None and self._scorer is not None
+        return self._started is not None and self._scorer is not None
 
     def start(self) -> None:
         """Open the store, load the bundle, and watch for another. Raises NotReady if the store's schema is old."""
@@ -70,18 +78,17 @@ class Runtime:
             migrate(store)
         elif not is_current(store):
             raise NotReady("the store has an old schema; run `frontline migrate`")
-        self._store, self._identities = store, Identities(store)
-        self._executor = FairExecutor(self.settings.threads, self.settings.max_wait_seconds, metrics.reports_wait)
+        executor = FairExecutor(self.settings.threads, self.settings.max_wait_seconds, metrics.reports_wait)
+        self._started = _Parts(store, Identities(store), executor)
         self.refresh()
         threading.Thread(target=self._watch, name="champion-watch", daemon=True).start()
 
     def stop(self) -> None:
         """Stop watching, score what waits and close the store."""
         self._stopped.set()
-        if self._executor is not None:
-            self._executor.stop()
-        if self._store is not None:
-            self._store.close()
+        if self._started is not None:
+            self._started.executor.stop()
+            self._started.store.close()
 
     def refresh(self) -> None:
         """Load the bundle that should be in force, if it is not; a refused one is logged and the old one goes on."""

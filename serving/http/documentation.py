@@ -21,8 +21,8 @@ _MEANINGS = {
     413: "The body or the batch is too large.",
     415: "The Content-Type is not application/json.",
     422: "The body or a parameter does not fit the contract.",
-    500: "The service failed; its log has the cause under the request id.",
     429: "More than the service takes on at once; see Retry-After.",
+    500: "The service failed; its log has the cause under the request id.",
     503: "No verified bundle is loaded yet, or the deadline passed; see Retry-After.",
 }
 ALWAYS = (401, 403, 429, 500, 503)

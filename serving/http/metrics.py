@@ -29,5 +29,7 @@ def _forget_the_dead(folder: Path) -> None:
     """Drop what workers that ended without a word say of the present."""
     for file in folder.glob("gauge_live*_*.db"):
         pid = int(file.stem.rsplit("_", 1)[1])
-        if not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+        try:
+            os.kill(pid, 0)  # only asks whether it is there
+        except ProcessLookupError:
             mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -1,6 +1,10 @@
 """What /metrics shows: requests by route pattern, never what somebody typed, and no more series for more addresses."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +68,16 @@ def test_metrics_are_read_in_an_overload(intake: TestClient) -> None:
 def test_workers_add_up(intake: TestClient, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     assert series(intake) == {}  # this process keeps its figures elsewhere, and no other has left any
+
+
+def test_the_dead_say_nothing_of_the_present(
+    intake: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead, alive = (tmp_path / f"gauge_livesum_{pid}.db" for pid in (ended.pid, os.getpid()))
+    for file in (dead, alive):
+        file.write_bytes(b"")
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    intake.get("/metrics")
+    assert (dead.exists(), alive.exists()) == (False, True)

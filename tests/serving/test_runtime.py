@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,6 +70,21 @@ def test_tokens(runtime: Runtime) -> None:
         auth.revoke_token(runtime.store, identity.id)
     with pytest.raises(InvalidRequest):
         auth.create_token(runtime.store, "Eve", "root")
+
+
+def test_a_revoked_token_is_forgotten_within_seconds(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = 100.0
+    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: moment))
+    token = auth.create_token(runtime.store, "Ada", "reviewer")
+    assert runtime.identities.known(token) is None
+    identity = runtime.identities.find(token)
+    auth.revoke_token(runtime.store, identity.id)
+    moment += auth.REMEMBERED_SECONDS - 0.1
+    assert runtime.identities.known(token) == identity
+    moment += 0.2
+    assert runtime.identities.known(token) is None
+    with pytest.raises(Unauthenticated):
+        runtime.identities.find(token)
 
 
 def test_serving_imports_nothing_heavy() -> None:
