@@ -105,8 +105,6 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
     assert all(torch.equal(value, again[name]) for name, value in trained.state_dict().items())
 
 
-# torch's exporter warns of its own deprecated parts.
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_int8_stays_close_to_torch(corpus: Corpus, trained: Encoder, tmp_path: Path) -> None:
     texts = [corpus.texts[i] for i in corpus.where("test")]
     cosine = export_encoder(trained, tmp_path, base_folder(None), texts)
