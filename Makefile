@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check evaluate bench bento lock clean
+.PHONY: help up test check evaluate bench bench-peers bento lock clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
 
 up: $(VENV)/.serve  ## Install, then run the service in the foreground (PORT, FRONTLINE_HOME)
 	@exec $(BIN)/frontline up
@@ -28,14 +28,17 @@ evaluate: $(VENV)/.test  ## Measure the shipped bundle again, on the data folder
 bench: $(VENV)/.test  ## Speed as ratios to the raw limit, in interleaved rounds; minutes on a quiet machine
 	$(BIN)/python -m benchmarks
 
+bench-peers: $(VENV)/.test  ## Speed beside what else one may use; makes an environment for each, gigabytes in all
+	$(BIN)/python -m benchmarks.peers
+
 bento: $(VENV)/.serve  ## Build a bento that serves without this checkout
 	$(BIN)/bentoml build
 
 lock: $(VENV)/.test  ## Lock again what serving needs
-	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-header -o requirements/serve.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links --no-header -o requirements/serve.txt pyproject.toml
 
-clean:  ## Remove the environment and the caches; the store stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean:  ## Remove the environments and the caches; the store stays
+	rm -rf $(VENV) .venv-peers .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.serve: requirements/serve.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""A client that costs little, so that the service gets the processor: requests made beforehand, answers not read."""
+"""A client that costs little, so that the service gets the processor: requests made beforehand, answers unparsed."""
 
 import asyncio
 import time
@@ -9,10 +9,11 @@ from typing import cast
 import uvloop
 
 
-def request(path: str, body: bytes, token: str) -> bytes:
+def request(path: str, body: bytes, token: str | None = None) -> bytes:
     """A whole request as it goes over the wire."""
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{authorization}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode("ascii") + body
@@ -20,12 +21,16 @@ def request(path: str, body: bytes, token: str) -> bytes:
 
 @dataclass
 class Outcome:
-    """What a run gave: seconds of each request by its number, the status codes, and the client's processor time."""
+    """What a run gave: seconds of each request by its number, the status codes, and the client's processor time.
+
+    An open loop also keeps the answers, as they came over the wire.
+    """
 
     wall: float = 0.0
     processor: float = 0.0
     latency: dict[int, float] = field(default_factory=dict)
     statuses: dict[int, int] = field(default_factory=dict)
+    answers: dict[int, bytes] = field(default_factory=dict)
 
 
 class _Caller(asyncio.Protocol):
@@ -102,7 +107,7 @@ def open_loop(port: int, requests: list[bytes], due: list[float]) -> Outcome:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(requests[number])
             head = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(_length(head))
+            outcome.answers[number] = head + await reader.readexactly(_length(head))
             outcome.latency[number] = time.perf_counter() - started - due[number]
             status = int(head[9:12])
             outcome.statuses[status] = outcome.statuses.get(status, 0) + 1

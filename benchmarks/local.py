@@ -23,7 +23,7 @@ PROCESSES = 2
 def _reader(kind: Kind, bundle: Path, texts: list[str]) -> Callable[[int], object]:
     loaded = load_bundle(bundle)
     if kind == "raw":
-        model = loaded.text_model()
+        model = loaded.text_model
         prepared = [prepare(text, loaded.manifest.prepare).text for text in texts]
         return lambda i: model.embed(prepared[i])
     scorer, now = Scorer(loaded), datetime.now(UTC)

@@ -157,14 +157,16 @@ class Bundle:
         """The taxonomy that the bundle was trained for."""
         return Taxonomy.read(self.path / "taxonomy.yaml")
 
+    @cached_property
     def text_model(self) -> TextModel:
-        """Open the text model."""
+        """The text model, opened once."""
         if self.manifest.text_model == "encoder":
             return Encoder(self.path / "encoder.onnx", self.path / "tokenizer.json")
         return NgramModel(self.path / "ngrams.onnx")
 
+    @cached_property
     def heads(self) -> Heads:
-        """Open the heads."""
+        """The heads, opened once."""
         return Heads(self.path / "heads.onnx")
 
     def reference(self) -> tuple[dict[str, Any], Floats]:

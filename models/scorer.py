@@ -31,8 +31,8 @@ class Scorer:
         self.bundle = bundle
         manifest = bundle.manifest
         self._model = bundle.ref
-        self._text = bundle.text_model()
-        self._heads = bundle.heads()
+        self._text = bundle.text_model
+        self._heads = bundle.heads
         self._signals = Signals(self._text, self._heads, remembered, observer)
         self.observer = observer
         language.warm()

@@ -94,7 +94,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     tags=["scores"],
     response_model=Score,
     openapi_extra=body(Report),
-    responses=errors(400, 413, 415, 422),
+    responses=errors(400, 408, 413, 415, 422),
 )
 async def score_one(
     request: Request, runtime: In, _who: Intake, value: Body, explain: Explain = None, deadline_ms: Deadline = None
@@ -109,7 +109,7 @@ async def score_one(
     tags=["scores"],
     response_model=BatchAnswer,
     openapi_extra=body(ReportBatch),
-    responses=errors(400, 413, 415, 422),
+    responses=errors(400, 408, 413, 415, 422),
 )
 async def score_many(
     request: Request, runtime: In, _who: Intake, value: Body, explain: Explain = None, deadline_ms: Deadline = None
@@ -125,7 +125,7 @@ async def score_many(
     tags=["reports"],
     response_model=Score,
     openapi_extra=body(Report),
-    responses=errors(400, 409, 413, 415, 422),
+    responses=errors(400, 408, 409, 413, 415, 422),
 )
 async def post_report(
     request: Request, runtime: In, _who: Intake, value: Body, deadline_ms: Deadline = None
@@ -139,7 +139,7 @@ async def post_report(
     tags=["reports"],
     response_model=BatchAnswer,
     openapi_extra=body(ReportBatch),
-    responses=errors(400, 413, 415, 422),
+    responses=errors(400, 408, 413, 415, 422),
 )
 async def post_reports(
     request: Request, runtime: In, _who: Intake, value: Body, deadline_ms: Deadline = None
@@ -165,7 +165,7 @@ def get_case(runtime: In, who: Reader, case_id: Id) -> CaseOut:
     tags=["queue"],
     response_model=ClaimAnswer,
     openapi_extra=body(ClaimRequest),
-    responses={204: {"description": "No case waits."}, **errors(400, 413, 415, 422)},
+    responses={204: {"description": "No case waits."}, **errors(400, 408, 413, 415, 422)},
 )
 def claim(runtime: In, who: Reviewer, value: Body, explain: Explain = None) -> Any:
     """Claim the next case under a lease."""
@@ -180,7 +180,7 @@ def claim(runtime: In, who: Reviewer, value: Body, explain: Explain = None) -> A
     "/queue/claims/{claim_id}/extend",
     tags=["queue"],
     openapi_extra=body(ClaimToken),
-    responses=errors(400, 409, 413, 415, 422),
+    responses=errors(400, 408, 409, 413, 415, 422),
 )
 def extend(runtime: In, who: Reviewer, claim_id: Id, value: Body) -> ClaimOut:
     """Hold a claimed case for another lease from now."""
@@ -194,7 +194,7 @@ def extend(runtime: In, who: Reviewer, claim_id: Id, value: Body) -> ClaimOut:
     tags=["queue"],
     status_code=204,
     openapi_extra=body(ClaimToken),
-    responses=errors(400, 409, 413, 415, 422),
+    responses=errors(400, 408, 409, 413, 415, 422),
 )
 def release(runtime: In, who: Reviewer, claim_id: Id, value: Body) -> None:
     """Put a claimed case back undecided."""
@@ -205,7 +205,7 @@ def release(runtime: In, who: Reviewer, claim_id: Id, value: Body) -> None:
     "/decisions",
     tags=["decisions"],
     openapi_extra=body(DecisionIn),
-    responses=errors(400, 409, 413, 415, 422),
+    responses=errors(400, 408, 409, 413, 415, 422),
 )
 def post_decision(runtime: In, who: Reviewer, value: Body) -> Decision:
     """Decide a claimed case. The same decision again gives the same answer; a lapsed claim is refused."""

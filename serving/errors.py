@@ -63,6 +63,12 @@ class BodyTooLarge(FrontlineError):
     code, status = "body_too_large", 413
 
 
+class BodyTooSlow(FrontlineError):
+    """A body that took too long to come."""
+
+    code, status = "body_too_slow", 408
+
+
 class TooManyReports(FrontlineError):
     """A batch over the limit."""
 

@@ -3,6 +3,7 @@
 No label holds what a caller could choose: it would show what was typed, and fill the memory with a series each.
 """
 
+from opentelemetry import trace
 from prometheus_client import Counter, Gauge, Histogram
 
 from models import Bundle, FrontlineError, Score
@@ -71,7 +72,7 @@ def reports_wait(number: int) -> None:
 
 
 class MetricsObserver(Observer):
-    """Counts what a scorer tells."""
+    """Counts what a scorer tells, and notes the stages on the request's trace."""
 
     def __init__(self) -> None:
         self._stages = {stage: _STAGES.labels(stage) for stage in STAGES}
@@ -79,6 +80,7 @@ class MetricsObserver(Observer):
     def stage(self, stage: Stage, seconds: float) -> None:
         """See Observer."""
         self._stages[stage].observe(seconds)
+        trace.get_current_span().add_event(stage, {"seconds": seconds})
 
     def cache(self, event: CacheEvent) -> None:
         """See Observer."""

@@ -42,7 +42,9 @@ def model_info(runtime: In, _who: Analyst, version: Id, path: Where = "") -> Any
 
 
 # Not async, as all calls here: such run on threads, so that what takes long holds up nobody else.
-@router.post("/{version}/thresholds", openapi_extra=body(ThresholdRequest), responses=errors(400, 404, 413, 415, 422))
+@router.post(
+    "/{version}/thresholds", openapi_extra=body(ThresholdRequest), responses=errors(400, 404, 408, 413, 415, 422)
+)
 def find_threshold(runtime: In, _who: Scientist, version: Id, value: Body) -> ThresholdAnswer:
     """Find the threshold that fulfils an intent, with what it gives on texts that did not choose it."""
     return answer(find_bundle(runtime, version), as_model(ThresholdRequest, value))

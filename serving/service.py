@@ -1,20 +1,31 @@
 """The BentoML service: the HTTP application, its metrics, and readiness that means a verified bundle is loaded."""
 
 import os
+from typing import Any
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # before bentoml is imported, which reads it
 
 import bentoml
 from starlette.types import Receive, Scope, Send
 
-from serving import logs
+from serving import logs, memory
 from serving.api import create_app
+from serving.http import heads
 from serving.runtime import Runtime
 from serving.settings import Settings
 
+memory.keep_little()
 settings = Settings()
 runtime = Runtime(settings)
 _app = create_app(runtime)
+heads.limit()
+
+
+_traces: Any = {
+    "exporter_type": "otlp",
+    "sample_rate": settings.traces_share,
+    "otlp": {"protocol": "http", "endpoint": settings.traces_endpoint},
+}
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,6 +44,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     http={"host": settings.host, "port": settings.port, "cors": {"enabled": False}},
     endpoints={"livez": "/livez", "readyz": "/readyz"},
     logging={"access": {"enabled": False}},  # ours has the request id
+    tracing=_traces if settings.traces_endpoint else {},
     metrics={"enabled": False},  # ours has the route's pattern, where BentoML's has whatever address was sent
 )
 class Frontline:

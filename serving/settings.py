@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     log_level: str = Field(
         default="info", pattern="^(debug|info|warning|error)$", description="Least severe message logged."
     )
+    traces_endpoint: str = Field(
+        default="",
+        description="Where OpenTelemetry traces go (OTLP over HTTP), as http://collector:4318/v1/traces; empty for none.",
+    )
+    traces_share: float = Field(default=1, gt=0, le=1, description="Share of requests that are traced.")
     data: Path | None = Field(default=None, description="Folder of labelled data, for training commands.")
     blind_share: float = Field(default=0.1, ge=0, le=1, description="Share of cases that reviewers see without hints.")
 

@@ -24,6 +24,7 @@ from serving.store import Store, migrate
 
 SAMPLE = Path(__file__).parents[1] / "datasets" / "sample_reports.jsonl"
 READY_SECONDS = 120
+DRAIN_SECONDS = 90  # longer than any request takes; whoever does not read its answer by then goes without
 FIRST_ROLES: tuple[auth.Role, ...] = ("admin", "reviewer", "intake")
 
 
@@ -37,6 +38,7 @@ def server_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
     """The command that runs the server, and its environment."""
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Frontline"]
     command += ["--host", settings.host, "--port", str(settings.port)]
+    command += ["--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
     return command, {**os.environ, "BENTOML_DO_NOT_TRACK": "True"}
 
 

@@ -130,7 +130,7 @@ def read_sample(bundle: Bundle, found: Sequence[tuple[str, bool]]) -> Sample:
     chosen = [found[i] for i in np.random.default_rng(0).permutation(len(found))[:MAX_TEXTS]]
     prepared = [(prepare(text, bundle.manifest.prepare).text, abstained) for text, abstained in chosen]
     kept = [(text, abstained) for text, abstained in prepared if text]
-    model, heads = bundle.text_model(), bundle.heads()
+    model, heads = bundle.text_model, bundle.heads
     signals = [read_text(model, heads, text) for text, _ in kept]
     raw = [signal.logits[0] for signal, (_, abstained) in zip(signals, kept, strict=True) if not abstained]
     return Sample(

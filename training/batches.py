@@ -28,7 +28,7 @@ class Schedule:
     `padding` of those with harmless text around them.
     """
 
-    epochs: int = 3
+    epochs: int = 4
     per_source: int = 500
     draws: Mapping[str, int] = field(
         default_factory=lambda: {"edos_sexism": 9000, "hatemoji_build": 4400, "spamassassin_email": 150}
@@ -37,7 +37,7 @@ class Schedule:
     batch: int = 32  # windows
     windows: int = 4  # of one text at most
     disguise: float = 0.15
-    padding: float = 0.25
+    padding: float = 0.1
     encoder_rate: float = 1.5e-4
     head_rate: float = 2e-3
     warm_up: float = 0.06

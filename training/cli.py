@@ -56,7 +56,7 @@ def train(
     seed: Seed = 7,
     without: Annotated[list[str] | None, typer.Option(help="Leave out a public source; repeatable.")] = None,
     base: Base = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes of fine-tuning.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of fine-tuning.")] = 4,
     per_source: Annotated[int, typer.Option(min=1, help="Texts that most sources give to a pass at most.")] = 500,
 ) -> None:
     """Train a bundle: fine-tune, calibrate, export, evaluate, log to MLflow. An interrupted run resumes."""

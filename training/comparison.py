@@ -83,7 +83,7 @@ def conclusion(comparisons: Sequence[Comparison]) -> str:
 
 
 def _violation(bundle: Bundle, texts: list[str]) -> Floats:
-    logits, _, _ = signals(bundle.text_model(), bundle.heads(), texts, f"comparing {bundle.digest[7:15]}")
+    logits, _, _ = signals(bundle.text_model, bundle.heads, texts, f"comparing {bundle.digest[7:15]}")
     return probabilities(bundle.manifest.calibration["violation"], logits[:, 0])
 
 

@@ -65,8 +65,8 @@ def unpunctuated(text: str, rng: random.Random) -> str:
 
 
 def padded(text: str, harmless: Sequence[str], rng: random.Random) -> str:
-    """The text with harmless ones before or after it, or both: what is around a text must not hide it."""
-    before, after = (" ".join(rng.choices(harmless, k=rng.choice((1, 1, 1, 3)))) for _ in range(2))
+    """The text with a harmless one before or after it, or both: what is around a text must not hide it."""
+    before, after = rng.choice(harmless), rng.choice(harmless)
     return rng.choice((f"{before} {text}", f"{text} {after}", f"{before} {text} {after}"))
 
 

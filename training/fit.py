@@ -128,9 +128,9 @@ def fit_bundle(
     kept = held_out(["violation", *learned], calibration, (logits, answers), test, recipe.seed)
     kept.write(work / HELDOUT)
     thresholds = default_thresholds(kept, learned)
-    figures = evaluate(corpus, tested, test_logits, calibration, thresholds, recipe.seed, recipe.resamples)
     if AUXILIARY in outputs:
         calibration[AUXILIARY], thresholds[AUXILIARY] = _auxiliary(corpus, model, heads, calibration[AUXILIARY])
+    figures = evaluate(corpus, tested, test_logits, calibration, thresholds, recipe.seed, recipe.resamples)
     _write_reference(work, logits, embeddings, calibration, [corpus.texts[i] for i in held], rng)
     fitted = {
         "outputs": outputs,

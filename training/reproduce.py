@@ -50,7 +50,7 @@ def measure(bundle: Bundle, corpus: Corpus, seed: int, resamples: int = Recipe.r
     """Evaluate the bundle on the corpus's test part, text alone, prepared as the bundle has it."""
     tested, manifest = corpus.where("test"), bundle.manifest
     texts = [prepare(corpus.examples[row].text, manifest.prepare).text for row in tested]
-    logits, _, _ = signals(bundle.text_model(), bundle.heads(), texts, "evaluating")
+    logits, _, _ = signals(bundle.text_model, bundle.heads, texts, "evaluating")
     thresholds = {name: manifest.thresholds[name] for name in bundle.taxonomy.learned}
     return evaluate(corpus, tested, logits, manifest.calibration, thresholds, seed, resamples)
 

@@ -17,6 +17,7 @@ _MEANINGS = {
     401: "No token, or one that is unknown or revoked.",
     403: "The token's role may not do this.",
     404: "Nothing has this id.",
+    408: "The body took too long to come.",
     409: "It conflicts with what is stored: another body under a known id, a lapsed claim, or changed content.",
     413: "The body or the batch is too large.",
     415: "The Content-Type is not application/json.",

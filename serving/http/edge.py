@@ -1,22 +1,26 @@
 """The outermost layer of the HTTP interface: request ids, limits, security headers, the log line, the last catch."""
 
+import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models import FrontlineError
 from serving import metrics
-from serving.errors import BodyTooLarge, Overloaded
+from serving.errors import BodyTooLarge, BodyTooSlow, Overloaded
 from serving.http.errors import InternalError, respond
 from serving.http.metrics import PATH as METRICS_PATH
 from serving.logs import log, where
 
+BODY_SECONDS = 30  # within which a body must have come
 CLIENT_LEFT = 499  # as nginx counts those who did not wait for their answer
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY = {
@@ -60,7 +64,8 @@ class Edge:
                 headers["X-Request-ID"] = request_id
                 for name, value in _SECURITY.items():
                     headers.setdefault(name, value)
-            await send(message)
+            with self._waiting():
+                await send(message)
 
         self._in_flight += 1
         try:
@@ -69,8 +74,9 @@ class Edge:
         except FrontlineError as error:
             await respond(error, request_id)(scope, receive, sending)
         except ClientDisconnect:
-            status = CLIENT_LEFT
             log.info("client_left")
+            if not status:  # nobody reads it, but until there is one BentoML holds on to the request for a minute
+                await Response(status_code=CLIENT_LEFT)(scope, receive, sending)
         except Exception as error:
             log.error("internal_error", error=type(error).__qualname__, where=where(error))
             if not status:  # later than that, the server can only close the connection
@@ -87,14 +93,30 @@ class Edge:
             raise self._too_large()
         self._admit(scope)
 
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """While a request waits for its client it takes no place, or a few slow clients would take them all."""
+        self._in_flight -= 1
+        try:
+            yield
+        finally:
+            self._in_flight += 1
+
     def _limited(self, receive: Receive) -> Receive:
-        """The same stream, cut off past the limit: a sender need not say how long its body is, nor say the truth."""
-        size = 0
+        """The same stream, cut off past the limits: a sender need not say how long its body is, nor say the truth."""
+        size, more, until = 0, True, asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def receiving() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
+            nonlocal size, more
+            if not more:  # all that is left to come is that the client leaves
+                return await receive()
+            try:
+                with self._waiting():
+                    async with asyncio.timeout_at(until):
+                        message = await receive()
+            except TimeoutError:
+                raise BodyTooSlow(f"the body did not come within {BODY_SECONDS} seconds") from None
+            size, more = size + len(message.get("body", b"")), message.get("more_body", False)
             if size > self._max_body_bytes:
                 raise self._too_large()
             return message

@@ -34,6 +34,8 @@ def respond(error: FrontlineError, request_id: str | None) -> Response:
     headers = {}
     if error.status in (429, 503):
         headers["Retry-After"] = str(getattr(error, "retry_after", _RETRY_SECONDS))
+    if error.status == 408:
+        headers["Connection"] = "close"  # as the rest of the body may still come
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"error": error.as_dict(request_id)}, error.status, headers)

@@ -27,9 +27,9 @@ Texts = st.text(st.characters(), max_size=200)
 
 @pytest.fixture(scope="module")
 def parts(loaded: Bundle) -> tuple[NgramModel, Heads]:
-    model = loaded.text_model()
+    model = loaded.text_model
     assert isinstance(model, NgramModel)
-    return model, loaded.heads()
+    return model, loaded.heads
 
 
 @given(Texts)
@@ -148,7 +148,7 @@ def test_a_text_of_any_length_keeps_to_the_runs(length: int) -> None:
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
     """The shipped encoder."""
-    model = Bundle.read(DEFAULT).text_model()
+    model = Bundle.read(DEFAULT).text_model
     assert isinstance(model, Encoder)
     return model
 
@@ -176,7 +176,7 @@ def test_the_encoder_runs_at_most_so_often(encoder: Encoder, monkeypatch: pytest
     calm = "We walked along the river, fed the ducks and had a cup of tea. " * 20
     prepared = prepare(calm + "Tomorrow I will hurt you badly. " + calm)
     bundle = Bundle.read(DEFAULT)
-    heads, runs = bundle.heads(), []
+    heads, runs = bundle.heads, []
     column = bundle.manifest.outputs.index("violence_threat")
     signal = read_text(encoder, heads, prepared.text)
     embed = encoder.embed

@@ -29,7 +29,7 @@ def test_the_auxiliary_output_has_a_threshold(loaded: Bundle, asked: int, chosen
         np.arange(60),
         np.array(["calibrate"] * 60),
     )
-    platt, threshold = _auxiliary(corpus, loaded.text_model(), loaded.heads(), AS_IS)
+    platt, threshold = _auxiliary(corpus, loaded.text_model, loaded.heads, AS_IS)
     assert threshold.intent.startswith(chosen)
     assert 0 <= threshold.value <= 1
     assert (platt == AS_IS) == (asked == 0)

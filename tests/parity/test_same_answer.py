@@ -1,28 +1,21 @@
 """Of the shipped bundle: what a report scores depends on it and the bundle alone, wherever it is asked."""
 
 import json
-import os
 import random
-import signal
-import socket
-import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.service import Service
 from models import Scorer, load_bundle
 from models.bundle import DEFAULT
 from models.report import parse_report
-from serving import auth
-from serving.settings import Settings
-from serving.store import Store, migrate
-from serving.up import server_command
 
 ROOT = Path(__file__).parents[2]
 REPORTS, BATCH = 2000, 100
@@ -73,48 +66,19 @@ def test_at_once_and_remembered(reports: list[dict[str, Any]], alone: Answers) -
     assert {score["report_id"]: score for score in found} == alone
 
 
-@contextmanager
-def service(home: Path, workers: int) -> Iterator[Callable[[list[dict[str, Any]]], list[dict[str, Any]]]]:
-    """A running service, as a function from a batch to its answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = Settings(home=home, port=port)
-    store = Store(settings.store_url)
-    migrate(store)
-    token = auth.create_token(store, "intake", "intake")
-    store.close()
-    command, environment = server_command(settings)
-    environment |= {"FRONTLINE_HOME": str(home), "FRONTLINE_WORKERS": str(workers), "FRONTLINE_MAX_WAIT_SECONDS": "600"}
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-
-    def score(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        body = json.dumps({"reports": batch}).encode()
-        request = urllib.request.Request(f"{address}/v1/score/batch", body, headers)
-        with urllib.request.urlopen(request, timeout=300) as response:
-            results: list[dict[str, Any]] = json.load(response)["results"]
-            return results
-
-    try:
-        until = time.monotonic() + 120
-        while time.monotonic() < until and process.poll() is None:
-            try:
-                urllib.request.urlopen(f"{address}/readyz", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield score
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+def answers(service: Service, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a running service answers to a batch."""
+    headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/json"}
+    body = json.dumps({"reports": batch}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{service.port}/v1/score/batch", body, headers)
+    with urllib.request.urlopen(request, timeout=300) as response:
+        results: list[dict[str, Any]] = json.load(response)["results"]
+        return results
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_in_batches_over_http(reports: list[dict[str, Any]], alone: Answers, workers: int, tmp_path: Path) -> None:
+def test_in_batches_over_http(reports: list[dict[str, Any]], alone: Answers, workers: int) -> None:
     batches = [reports[i : i + BATCH] for i in range(0, REPORTS, BATCH)]
-    with service(tmp_path, workers) as score, ThreadPoolExecutor(4) as pool:
-        found = [result for results in pool.map(score, batches) for result in results]
+    with closing(Service(workers=workers, max_wait_seconds=600)) as service, ThreadPoolExecutor(4) as pool:
+        found = [result for results in pool.map(partial(answers, service), batches) for result in results]
     assert {score["report_id"]: score for score in found} == alone

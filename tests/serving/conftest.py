@@ -105,8 +105,8 @@ def _metadata(path: Path) -> Path:
     )
 
 
-def write_keyword_bundle(path: Path, version: str = "1") -> Path:
-    """Write a bundle that scores by the words above."""
+def write_keyword_bundle(path: Path, version: str = "1", slope: float = 1.0) -> Path:
+    """Write a bundle that scores by the words above, the surer the greater the slope."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.parent / f"{path.name}-parts"
     scratch.mkdir()
@@ -119,7 +119,7 @@ def write_keyword_bundle(path: Path, version: str = "1") -> Path:
         "text_model": "hashed-ngrams.v1",
         "languages": ["en"],
         "outputs": outputs,
-        "calibration": {name: {"slope": 1.0, "intercept": 0.0} for name in outputs},
+        "calibration": {name: {"slope": slope, "intercept": 0.0} for name in outputs},
         "thresholds": {name: {"value": 0.5, "intent": "even odds"} for name in learned},
         "prevalence": {"violation": 0.1},
         "max_distance": 1.0,
@@ -148,9 +148,9 @@ def keyword_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_bundle(tmp_path: Path) -> Callable[[str], Path]:
-    """Another keyword bundle of a given version."""
-    return lambda version: write_keyword_bundle(tmp_path / "made" / version, version)
+def make_bundle(tmp_path: Path) -> Callable[..., Path]:
+    """Another keyword bundle of a given version, and of a given slope."""
+    return lambda version, slope=1.0: write_keyword_bundle(tmp_path / "made" / version, version, slope)
 
 
 @pytest.fixture

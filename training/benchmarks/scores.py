@@ -42,7 +42,7 @@ def score(bundle: Bundle, texts: Sequence[str]) -> Scores:
     """Score texts as they were published. A text that the service would abstain on has its numbers all the same."""
     manifest, scorer = bundle.manifest, Scorer(bundle)
     prepared = [prepare(text, manifest.prepare).text for text in texts]
-    logits, _, distances = signals(bundle.text_model(), bundle.heads(), prepared, "scoring")
+    logits, _, distances = signals(bundle.text_model, bundle.heads, prepared, "scoring")
     values = {name: probabilities(manifest.calibration[name], logits[:, k]) for k, name in enumerate(manifest.outputs)}
     return Scores(
         values,
