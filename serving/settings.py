@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     )
     traces_endpoint: str = Field(
         default="",
-        description="Where OpenTelemetry traces go (OTLP over HTTP), as http://collector:4318/v1/traces; empty for none.",
+        description="Where traces go, OTLP over HTTP, such as http://collector:4318/v1/traces; empty for none.",
     )
     traces_share: float = Field(default=1, gt=0, le=1, description="Share of requests that are traced.")
     data: Path | None = Field(default=None, description="Folder of labelled data, for training commands.")
