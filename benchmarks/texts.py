@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 CORPUS = Path(__file__).parents[1] / "datasets" / "authored" / "corpus.jsonl"
@@ -15,10 +16,7 @@ SIGMA = math.log(P95 / MEDIAN) / 1.645  # of a lognormal distribution with this 
 def draw(tokenizer: Path, number: int, seed: int = 7) -> list[str]:
     """`number` different texts whose lengths in tokens follow the lognormal distribution."""
     rows = [json.loads(line)["text"] for line in CORPUS.read_text("utf-8").splitlines()]
-    encoder = Tokenizer.from_file(str(tokenizer))
-    encoder.no_truncation()
-    encoder.no_padding()
-    lengths = np.array([len(found.ids) for found in encoder.encode_batch(rows)], dtype=float)
+    lengths = _lengths(tokenizer, rows)
     order = np.argsort(lengths, kind="stable")
     free, chosen = list(order), []
     for wanted in np.random.default_rng(seed).lognormal(math.log(MEDIAN), SIGMA, number):
@@ -29,5 +27,12 @@ def draw(tokenizer: Path, number: int, seed: int = 7) -> list[str]:
 
 def lengths(tokenizer: Path, texts: list[str]) -> dict[str, float]:
     """Median and 95th percentile of the lengths in tokens."""
-    found = [len(each.ids) for each in Tokenizer.from_file(str(tokenizer)).encode_batch(texts)]
+    found = _lengths(tokenizer, texts)
     return {"median": float(np.median(found)), "p95": float(np.quantile(found, 0.95))}
+
+
+def _lengths(tokenizer: Path, texts: list[str]) -> npt.NDArray[np.float64]:
+    encoder = Tokenizer.from_file(str(tokenizer))
+    encoder.no_truncation()  # its file asks for both, as a transformer is trained
+    encoder.no_padding()
+    return np.array([len(found.ids) for found in encoder.encode_batch(texts)], dtype=float)
