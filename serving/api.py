@@ -1,5 +1,6 @@
 """The HTTP API under /v1: scores, reports, cases, the queue and decisions."""
 
+import asyncio
 import math
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from models.report import Id
 from serving import console, decisions, desk, models_api, queue
 from serving.auth import READERS, SCORERS, WORKERS, Identity
 from serving.cases import read_case, read_report
-from serving.errors import InvalidRequest, TooManyReports
+from serving.errors import InvalidRequest, Overloaded, TooManyReports
 from serving.http import documentation, metrics
 from serving.http.access import allow, runtime_of
 from serving.http.bodies import as_model, json_body
@@ -61,6 +62,7 @@ Deadline = Annotated[
     Query(ge=1, le=600_000, description="Milliseconds within which a report's turn must come, or it is refused."),
 ]
 SCORING = ("/v1/score", "/v1/reports")
+SCORING_SECONDS = 60  # within which all reports of a request have had their turn, or it is refused
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -238,9 +240,12 @@ async def _scored(
 ) -> list[Scored | Rejected]:
     patience = math.inf if deadline_ms is None else deadline_ms / 1000
     scoring = partial(score, scorer, now=_now(), explain=explain, deadline=time.monotonic() + patience)
-    results: list[Scored | Rejected] = await while_there(
-        request, runtime.executor.run([partial(scoring, item) for item in items], patience)
-    )
+    tasks, results = [partial(scoring, item) for item in items], list[Scored | Rejected]()
+    try:
+        async with asyncio.timeout(SCORING_SECONDS):
+            results = await while_there(request, runtime.executor.run(tasks, patience))
+    except TimeoutError:
+        raise Overloaded(f"not all turns came within {SCORING_SECONDS} seconds; try again later") from None
     for result in results:
         if isinstance(result, Rejected):
             count_rejection(result.error)

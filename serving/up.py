@@ -24,7 +24,7 @@ from serving.store import Store, migrate
 
 SAMPLE = Path(__file__).parents[1] / "datasets" / "sample_reports.jsonl"
 READY_SECONDS = 120
-DRAIN_SECONDS = 90  # longer than any request takes; whoever does not read its answer by then goes without
+DRAIN_SECONDS = 120  # longer than any request takes; whoever does not read its answer by then goes without
 FIRST_ROLES: tuple[auth.Role, ...] = ("admin", "reviewer", "intake")
 
 
@@ -39,7 +39,9 @@ def server_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Frontline"]
     command += ["--host", settings.host, "--port", str(settings.port)]
     command += ["--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
-    return command, {**os.environ, "BENTOML_DO_NOT_TRACK": "True"}
+    # A home of its own: at its start BentoML clears a folder there in which others' workers would keep their metrics.
+    own = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str((settings.home / "bentoml").absolute())}
+    return command, {**os.environ, **own}
 
 
 def up_service(settings: Settings, out: Console) -> int:

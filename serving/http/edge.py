@@ -75,7 +75,7 @@ class Edge:
             await respond(error, request_id)(scope, receive, sending)
         except ClientDisconnect:
             log.info("client_left")
-            if not status:  # nobody reads it, but until there is one BentoML holds on to the request for a minute
+            if not status:  # nobody reads it, but until there is one BentoML holds on to the request
                 await Response(status_code=CLIENT_LEFT)(scope, receive, sending)
         except Exception as error:
             log.error("internal_error", error=type(error).__qualname__, where=where(error))

@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 
 from models import parse_report
 from serving.cli import app
-from serving.up import SAMPLE
+from serving.settings import Settings
+from serving.up import SAMPLE, server_command
 
 TEXTS = ["We will ambush you", "Your parcel waits", "good day"]
 
@@ -153,6 +154,11 @@ def test_up_says_that_there_is_no_bundle(frontline: Callable[..., str], monkeypa
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("FRONTLINE_PORT", str(free.getsockname()[1]))
     assert "bundle_refused" in frontline("up", status=1)
+
+
+def test_two_services_share_no_folder(tmp_path: Path) -> None:
+    first, second = (server_command(Settings(home=tmp_path / name))[1]["BENTOML_HOME"] for name in ("a", "b"))
+    assert first != second
 
 
 def call(address: str, token: str = "", body: Any = None) -> Any:

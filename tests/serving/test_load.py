@@ -56,6 +56,25 @@ def test_nothing_late_is_kept(intake: TestClient, report: Make, monkeypatch: pyt
     assert intake.get("/v1/reports/r-1").status_code == 404
 
 
+def test_what_does_not_get_its_turns_is_refused(
+    intake: TestClient, runtime: Runtime, report: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, score = Event(), Scorer.score
+
+    def waiting(self: Scorer, item: Report, **options: Any) -> Score:
+        assert go.wait(30)
+        return score(self, item, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scorer, "score", waiting)
+        patch.setattr("serving.api.SCORING_SECONDS", 0.1)
+        response = intake.post("/v1/reports/batch", json={"reports": [report(f"r-{i}", "hello") for i in range(3)]})
+        go.set()
+    assert (response.status_code, response.json()["error"]["code"]) == (429, "overloaded")
+    asyncio.run(runtime.executor.run([dict]))  # comes after whatever had begun
+    assert [intake.get(f"/v1/reports/r-{i}").status_code for i in range(3)] == [404] * 3
+
+
 def test_nobody_works_for_a_client_that_left(
     runtime: Runtime, tokens: SimpleNamespace, report: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
