@@ -3,7 +3,6 @@
 import json
 import statistics
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +14,9 @@ from rich.table import Table
 from benchmarks import texts
 from benchmarks.local import Kind, Local
 from benchmarks.over_http import BULK, Http, half_load, overload, soak
-from benchmarks.rounds import RAW, Figures, Round, cells, machine, summarise
+from benchmarks.rounds import RAW, Figures, Round, cells, save, summarise
 from benchmarks.service import Service
-from models.bundle import DEFAULT, Bundle
+from models.bundle import DEFAULT
 from serving.settings import Settings
 
 RESULTS = Path(__file__).parent / "results"
@@ -55,14 +54,7 @@ def main(
         }
     with _service(bundle, workers, Settings().max_wait_seconds) as service:
         figures["overload"] = overload(service, drawn, peak)
-    figures |= {
-        "texts": {"number": number, **texts.lengths(bundle / "tokenizer.json", drawn)},
-        "bundle": Bundle.read(bundle).digest,
-        "machine": machine(),
-        "taken": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    save(out, figures, bundle, drawn)
     _show(figures, json.loads(BASELINE.read_text("utf-8")) if BASELINE.exists() else None)
 
 

@@ -1,12 +1,18 @@
 """What rounds come to: medians and ranges, as texts a second and as ratios to the raw limit of the same round."""
 
+import json
 import os
 import platform
 import statistics
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import onnxruntime
+
+from benchmarks import texts
+from models.bundle import Bundle
 
 RAW = "raw limit"
 Figures = dict[str, float]  # texts_per_second; over HTTP also client_share
@@ -29,8 +35,19 @@ def _spread(values: list[float]) -> dict[str, float]:
     return {"median": round(statistics.median(values), 4), "low": round(min(values), 4), "high": round(max(values), 4)}
 
 
-def machine() -> dict[str, Any]:
-    """Where the figures were taken."""
+def save(out: Path, figures: dict[str, Any], bundle: Path, drawn: list[str]) -> None:
+    """Add to the figures what they were taken of, where and when, and write them."""
+    figures |= {
+        "texts": {"number": len(drawn), **texts.lengths(bundle / "tokenizer.json", drawn)},
+        "bundle": Bundle.read(bundle).digest,
+        "machine": _machine(),
+        "taken": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+
+
+def _machine() -> dict[str, Any]:
     return {
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),

@@ -240,10 +240,10 @@ async def _scored(
 ) -> list[Scored | Rejected]:
     patience = math.inf if deadline_ms is None else deadline_ms / 1000
     scoring = partial(score, scorer, now=_now(), explain=explain, deadline=time.monotonic() + patience)
-    tasks, results = [partial(scoring, item) for item in items], list[Scored | Rejected]()
+    running = runtime.executor.run([partial(scoring, item) for item in items], patience)
     try:
         async with asyncio.timeout(SCORING_SECONDS):
-            results = await while_there(request, runtime.executor.run(tasks, patience))
+            results: list[Scored | Rejected] = await while_there(request, running)
     except TimeoutError:
         raise Overloaded(f"not all turns came within {SCORING_SECONDS} seconds; try again later") from None
     for result in results:

