@@ -16,8 +16,7 @@ from benchmarks.local import Kind, Local
 from benchmarks.over_http import BULK, Http, half_load, overload, soak
 from benchmarks.rounds import RAW, Figures, Round, cells, save, summarise
 from benchmarks.service import Service
-from models.bundle import DEFAULT
-from serving.settings import Settings
+from serving.settings import SHIPPED_BUNDLE, Settings
 
 RESULTS = Path(__file__).parent / "results"
 BASELINE = RESULTS / "baseline.json"
@@ -27,7 +26,7 @@ PEAK = "single over HTTP, 16 connections"
 def main(
     rounds: Annotated[int, typer.Option(min=5, help="Rounds, in each of which every measure runs once.")] = 5,
     number: Annotated[int, typer.Option("--texts", min=64, help="Texts of a round.")] = 768,
-    bundle: Annotated[Path, typer.Option(help="The bundle to measure.")] = DEFAULT,
+    bundle: Annotated[Path, typer.Option(help="The bundle to measure.")] = SHIPPED_BUNDLE,
     before: Annotated[Path | None, typer.Option(help="Another bundle, whose raw limit is measured beside.")] = None,
     workers: Annotated[int, typer.Option(help="Workers of the service.")] = 2,
     soaked: Annotated[int, typer.Option("--soak", help="Score so many reports more, and watch the memory.")] = 0,

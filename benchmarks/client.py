@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -21,9 +20,8 @@ def request(path: str, body: bytes, token: str | None = None) -> bytes:
 
 @dataclass
 class Outcome:
-    """What a run gave: seconds of each request by its number, the status codes, and the client's processor time.
-
-    An open loop also keeps the answers, as they came over the wire.
+    """What a run gave: seconds and answer, as it came over the wire, of each request by its number; the status codes,
+    and the client's processor time.
     """
 
     wall: float = 0.0
@@ -33,39 +31,46 @@ class Outcome:
     answers: dict[int, bytes] = field(default_factory=dict)
 
 
-class _Caller(asyncio.Protocol):
-    """One connection, which sends the next request once the one before is answered."""
+class _Connection(asyncio.Protocol):
+    """One connection, on which one request at a time is asked."""
 
-    def __init__(self, wanted: Iterator[tuple[int, bytes]], outcome: Outcome, ended: asyncio.Future[None]) -> None:
-        self._wanted, self._outcome, self._ended = wanted, outcome, ended
+    def __init__(self) -> None:
         self._buffer = bytearray()
+        self._answer: asyncio.Future[bytes] | None = None
+
+    @classmethod
+    async def opened(cls, port: int) -> "_Connection":
+        """A connection to a port of this machine."""
+        return (await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port))[1]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._next()
 
-    def _next(self) -> None:
-        self._number, data = next(self._wanted, (-1, b""))
-        if self._number < 0:
-            self._transport.close()
-            return
-        self._started = time.perf_counter()
+    def ask(self, data: bytes) -> "asyncio.Future[bytes]":
+        """Send a request; the answer comes as it was on the wire."""
+        self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(data)
+        return self._answer
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        head, found, body = bytes(self._buffer).partition(b"\r\n\r\n")
-        if not found or len(body) < _length(head):
-            return
-        self._outcome.latency[self._number] = time.perf_counter() - self._started
-        status = int(head[9:12])
-        self._outcome.statuses[status] = self._outcome.statuses.get(status, 0) + 1
-        self._buffer.clear()
-        self._next()
+        end = self._buffer.find(b"\r\n\r\n") + 4
+        if self._answer and end >= 4 and len(self._buffer) >= end + _length(bytes(self._buffer[:end])):
+            self._answer.set_result(bytes(self._buffer))
+            self._buffer.clear()
 
-    def connection_lost(self, _error: Exception | None) -> None:
-        if not self._ended.done():
-            self._ended.set_result(None)
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(error or ConnectionResetError("the service closed the connection"))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another request can go over it; a service closes those that are idle for long."""
+        return not self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close it."""
+        self._transport.close()
 
 
 def _length(head: bytes) -> int:
@@ -74,47 +79,68 @@ def _length(head: bytes) -> int:
     return int(lowered[start:].split(b"\r\n", 1)[0])
 
 
+class _Run:
+    """What is sent, and what came of it so far."""
+
+    def __init__(self, requests: list[bytes]) -> None:
+        self.requests = requests
+        self.outcome = Outcome()
+        self.started, self._busy = time.perf_counter(), time.process_time()
+
+    async def ask(self, connection: _Connection, number: int, due: float) -> None:
+        """Send one request that was due at a time of `time.perf_counter`."""
+        answer = await connection.ask(self.requests[number])
+        self.outcome.latency[number] = time.perf_counter() - due
+        self.outcome.answers[number] = answer
+        status = int(answer[9:12])
+        self.outcome.statuses[status] = self.outcome.statuses.get(status, 0) + 1
+
+    def ended(self) -> Outcome:
+        """The outcome, now that all is answered."""
+        self.outcome.wall = time.perf_counter() - self.started
+        self.outcome.processor = time.process_time() - self._busy
+        return self.outcome
+
+
 def closed_loop(port: int, requests: list[bytes], connections: int) -> Outcome:
     """Send all requests over so many connections, each with one request at a time."""
-    outcome, wanted = Outcome(), iter(enumerate(requests))
 
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        endings = [loop.create_future() for _ in range(connections)]
-        started, busy = time.perf_counter(), time.process_time()
-        for ended in endings:
-            await loop.create_connection(lambda ended=ended: _Caller(wanted, outcome, ended), "127.0.0.1", port)  # type: ignore[misc]
-        await asyncio.gather(*endings)
-        outcome.wall, outcome.processor = time.perf_counter() - started, time.process_time() - busy
+    async def run() -> Outcome:
+        running, wanted = _Run(requests), iter(range(len(requests)))
 
-    uvloop.run(run())
-    return outcome
+        async def work() -> None:
+            connection = await _Connection.opened(port)
+            for number in wanted:
+                await running.ask(connection, number, time.perf_counter())
+            connection.close()
+
+        await asyncio.gather(*(work() for _ in range(connections)))
+        return running.ended()
+
+    return uvloop.run(run())
 
 
 def open_loop(port: int, requests: list[bytes], due: list[float]) -> Outcome:
     """Send each request at its time, in seconds from the start, whether or not those before are answered.
 
-    The latency counts from the time that a request was due.
+    It goes over a connection that is idle, or a new one. The latency counts from the time that a request was due.
     """
-    outcome = Outcome()
 
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        started, busy = time.perf_counter(), time.process_time()
+    async def run() -> Outcome:
+        running, idle = _Run(requests), list[_Connection]()
 
         async def send(number: int) -> None:
-            await asyncio.sleep(started + due[number] - time.perf_counter())
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(requests[number])
-            head = await reader.readuntil(b"\r\n\r\n")
-            outcome.answers[number] = head + await reader.readexactly(_length(head))
-            outcome.latency[number] = time.perf_counter() - started - due[number]
-            status = int(head[9:12])
-            outcome.statuses[status] = outcome.statuses.get(status, 0) + 1
-            writer.close()
+            at = running.started + due[number]
+            await asyncio.sleep(at - time.perf_counter())
+            while idle and not idle[-1].is_open:
+                idle.pop()
+            connection = idle.pop() if idle else await _Connection.opened(port)
+            await running.ask(connection, number, at)
+            idle.append(connection)
 
-        await asyncio.gather(*(loop.create_task(send(number)) for number in range(len(requests))))
-        outcome.wall, outcome.processor = time.perf_counter() - started, time.process_time() - busy
+        await asyncio.gather(*(send(number) for number in range(len(requests))))
+        for connection in idle:
+            connection.close()
+        return running.ended()
 
-    uvloop.run(run())
-    return outcome
+    return uvloop.run(run())

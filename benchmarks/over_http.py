@@ -62,8 +62,7 @@ def half_load(endpoint: Endpoint, texts: list[str], peak: float, seed: int = 7) 
     Arrivals are Poisson.
     """
     single = Http(endpoint, texts, 1, 1).requests()
-    idle = [open_loop(endpoint.port, [each], [0.0]).latency[0] for each in single]
-    idle = np.minimum(idle, [open_loop(endpoint.port, [each], [0.0]).latency[0] for each in single]).tolist()
+    first, second = (closed_loop(endpoint.port, single, 1).latency for _ in range(2))
     chance = random.Random(seed)  # noqa: S311
     due, now = [], 0.0
     for _ in single:
@@ -71,7 +70,8 @@ def half_load(endpoint: Endpoint, texts: list[str], peak: float, seed: int = 7) 
         due.append(now)
     outcome = open_loop(endpoint.port, single, due)
     _check(outcome, len(single))
-    ratios = np.array([outcome.latency[number] / idle[number] for number in range(len(single))])
+    idle = {number: min(first[number], second[number]) for number in first}
+    ratios = [outcome.latency[number] / seconds for number, seconds in idle.items()]
     return {f"p{q}": float(np.percentile(ratios, q)) for q in (50, 95, 99)} | {
         "requests_per_second": len(single) / outcome.wall
     }

@@ -26,7 +26,6 @@ SCHEMA = "bundle.v1"
 MANIFEST = "manifest.json"
 PARTS = ("taxonomy.yaml", "heads.onnx", "metadata.onnx")
 TEXT_PARTS = {"encoder": ("encoder.onnx", "tokenizer.json"), "hashed-ngrams.v1": ("ngrams.onnx",)}
-DEFAULT = Path(__file__).parent / "bundles" / "default"
 
 
 class Threshold(BaseModel):

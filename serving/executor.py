@@ -1,6 +1,7 @@
 """Scoring in turn: of all requests one report each, again and again, on as few threads as run at full speed.
 
-A bulk request then does not hold up a single one, and what would wait too long is refused at once rather than late.
+A bulk request then does not hold up a single one, nor many single ones a bulk request that has begun; and what would
+wait too long is refused at once rather than late.
 """
 
 import asyncio
@@ -67,7 +68,10 @@ class FairExecutor:
     def __init__(self, threads: int, max_wait: float, tell: Callable[[int], None]) -> None:
         self._max_wait = max_wait
         self._tell = tell
-        self._jobs: deque[_Job] = deque()
+        # Requests that wait for their first task, and for their next; where both do, the two lines alternate.
+        self._new: deque[_Job] = deque()
+        self._begun: deque[_Job] = deque()
+        self._was_new = False
         self._changed = threading.Condition()
         self._waiting = 0
         self._seconds = FIRST_GUESS
@@ -79,7 +83,7 @@ class FairExecutor:
     def admit(self, tasks: int = 1, patience: float = math.inf) -> None:
         """Raise Overloaded, saying when to come again, where tasks would wait too long, or longer than `patience`."""
         with self._changed:
-            ahead = sum(min(job.left, tasks) for job in self._jobs)  # as the requests take turns
+            ahead = self._ahead(tasks)
         wait, allowed = ahead * self._seconds / len(self._threads), min(self._max_wait, patience)
         if wait > allowed:
             message = f"the wait would be {wait:.1f} seconds; try again later"
@@ -97,7 +101,7 @@ class FairExecutor:
             if self._stopping:
                 raise NotReady("the service is stopping")
             self.admit(len(tasks), patience)
-            self._jobs.append(job)
+            self._new.append(job)
             self._count(len(tasks))
             self._changed.notify(len(tasks))
         try:
@@ -113,10 +117,17 @@ class FairExecutor:
         for thread in self._threads:
             thread.join()
 
+    def _ahead(self, tasks: int) -> int:
+        """Tasks of others that come before the last of so many."""
+        if tasks == 1:
+            new = len(self._new)
+            return new + min(new, self._waiting - new)
+        return sum(min(job.left, tasks) for job in (*self._new, *self._begun))
+
     def _drop(self, job: _Job) -> None:
         with self._changed:
             if job.left:
-                self._jobs.remove(job)
+                (self._begun if job.begun else self._new).remove(job)
                 self._count(-job.left)
 
     def _count(self, more: int) -> None:
@@ -132,15 +143,16 @@ class FairExecutor:
 
     def _next(self) -> tuple[_Job, int] | None:
         with self._changed:
-            while not self._jobs:
+            while not self._new and not self._begun:
                 if self._stopping:
                     return None
                 self._changed.wait()
-            job = self._jobs.popleft()
+            self._was_new = bool(self._new) and not (self._begun and self._was_new)
+            job = (self._new if self._was_new else self._begun).popleft()
             index = job.begun
             job.begun += 1
             if job.left:
-                self._jobs.append(job)
+                self._begun.append(job)
             self._count(-1)
             return job, index
 

@@ -1,4 +1,7 @@
-"""The BentoML service: the HTTP application, its metrics, and readiness that means a verified bundle is loaded."""
+"""The BentoML service: the HTTP application, and readiness that means a verified bundle is loaded.
+
+BentoML imports this also in the process that starts the workers, which has no use for what they serve.
+"""
 
 import os
 from typing import Any
@@ -8,24 +11,19 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # before bentoml is impor
 import bentoml
 from starlette.types import Receive, Scope, Send
 
-from serving import logs, memory
-from serving.api import create_app
-from serving.http import heads
-from serving.runtime import Runtime
 from serving.settings import Settings
 
-memory.keep_little()
+if "BENTOML_RUNNER_MAP" in os.environ:  # as BentoML sets it for its workers
+    from serving import worker
+
 settings = Settings()
-runtime = Runtime(settings)
-_app = create_app(runtime)
-heads.limit()
 
-
-_traces: Any = {
+_traces: dict[str, Any] = {
     "exporter_type": "otlp",
     "sample_rate": settings.traces_share,
     "otlp": {"protocol": "http", "endpoint": settings.traces_endpoint},
 }
+_no_traces = {"excluded_urls": ".*"}  # or spans were made for nobody
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,7 +31,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
     A plain function, because BentoML looks into a mounted Starlette application and keeps what it does not know.
     """
-    await _app(scope, receive, send)
+    await worker.app(scope, receive, send)
 
 
 @bentoml.asgi_app(application, path="/")
@@ -44,20 +42,19 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     http={"host": settings.host, "port": settings.port, "cors": {"enabled": False}},
     endpoints={"livez": "/livez", "readyz": "/readyz"},
     logging={"access": {"enabled": False}},  # ours has the request id
-    tracing=_traces if settings.traces_endpoint else {},
+    tracing=_traces if settings.traces_endpoint else _no_traces,
     metrics={"enabled": False},  # ours has the route's pattern, where BentoML's has whatever address was sent
 )
 class Frontline:
     """Frontline's service; one instance per worker."""
 
     def __init__(self) -> None:
-        logs.configure(settings.log_level)
-        runtime.start()
+        worker.runtime.start()
 
     def __is_ready__(self) -> bool:
-        return runtime.is_ready
+        return worker.runtime.is_ready
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def stop(self) -> None:
         """Close the store."""
-        runtime.stop()
+        worker.runtime.stop()

@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.bundle import DEFAULT
+# Not said in `models`: reading the settings shall not take the import of all that scores.
+SHIPPED_BUNDLE = Path(__file__).parents[1] / "models" / "bundles" / "default"
 
 
 class Settings(BaseSettings):
@@ -19,7 +20,7 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="", description="SQLAlchemy URL of the store; empty for SQLite in the home folder."
     )
-    bundle: Path = Field(default=DEFAULT, description="Bundle to serve while no champion is promoted.")
+    bundle: Path = Field(default=SHIPPED_BUNDLE, description="Bundle to serve while no champion is promoted.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(
         default=3000,

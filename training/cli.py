@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from models.bundle import DEFAULT, Bundle
+from models.bundle import Bundle
 from models.loading import load_bundle
 from serving import champion as champions
-from serving.settings import Settings
+from serving.settings import SHIPPED_BUNDLE, Settings
 from serving.store import Store, migrate
 from training.behaviour.cli import behaviour
 from training.benchmarks.cli import benchmark
@@ -87,7 +87,7 @@ def train(
 
 def evaluate(
     data: Data = None,
-    bundle: Annotated[Path, typer.Option(help="Bundle to measure.")] = DEFAULT,
+    bundle: Annotated[Path, typer.Option(help="Bundle to measure.")] = SHIPPED_BUNDLE,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures and plots.")] = Path("evaluation"),
     leave_one_source_out: Annotated[
         bool, typer.Option(help="Also: how heads fitted without a source do on it, on the frozen base encoder.")

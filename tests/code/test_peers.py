@@ -18,8 +18,9 @@ from benchmarks.peers.environments import NotMeasured, environment
 from benchmarks.peers.onnx_model import OnnxModel
 from benchmarks.peers.running import Peer, Process
 from benchmarks.rounds import RAW, Figures, summarise
-from models.bundle import DEFAULT, Bundle
+from models.bundle import Bundle
 from models.scorer import Scorer
+from serving.settings import SHIPPED_BUNDLE
 
 PIP = (
     "WARNING: Location is ignored\nERROR: No matching distribution found for litserve==0.2.19\n[notice] a new release\n"
@@ -110,8 +111,8 @@ def test_every_peer_has_its_module_and_pinned_requirements(peer: Peer) -> None:
 
 
 def test_the_peers_on_onnxruntime_read_a_text_as_frontline_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PEER_BUNDLE", str(DEFAULT))
+    monkeypatch.setenv("PEER_BUNDLE", str(SHIPPED_BUNDLE))
     monkeypatch.setenv("PEER_THREADS", "1")
     text = "Win a made-up prize now, call me"
-    logits = Scorer(Bundle.read(DEFAULT)).signal(text).logits
+    logits = Scorer(Bundle.read(SHIPPED_BUNDLE)).signal(text).logits
     assert OnnxModel()(text) == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-3)

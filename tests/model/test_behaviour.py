@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from models.bundle import DEFAULT
 from models.loading import load_bundle
 from models.report import Report
 from models.score import Score
 from models.scorer import Scorer
+from serving.settings import SHIPPED_BUNDLE
 from training.behaviour import faithfulness as explained
 from training.behaviour import measure as behaviour
 from training.behaviour.results import Result
@@ -27,7 +27,7 @@ THREAT = "I am going to kill you when you leave work."
 
 @pytest.fixture(scope="session")
 def scorer() -> Scorer:
-    return Scorer(load_bundle(Path(os.environ.get("FRONTLINE_BUNDLE", DEFAULT))))
+    return Scorer(load_bundle(Path(os.environ.get("FRONTLINE_BUNDLE", SHIPPED_BUNDLE))))
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks.service import Service
 from models import Scorer, load_bundle
-from models.bundle import DEFAULT
 from models.report import parse_report
+from serving.settings import SHIPPED_BUNDLE
 
 ROOT = Path(__file__).parents[2]
 REPORTS, BATCH = 2000, 100
@@ -54,7 +54,7 @@ def scored(scorer: Scorer) -> Callable[[dict[str, Any]], dict[str, Any]]:
 @pytest.fixture(scope="module")
 def alone(reports: list[dict[str, Any]]) -> Answers:
     """Each report scored alone, one after another, by a scorer that remembers nothing."""
-    score = scored(Scorer(load_bundle(DEFAULT)))
+    score = scored(Scorer(load_bundle(SHIPPED_BUNDLE)))
     return {item["report_id"]: score(item) for item in reports}
 
 
@@ -62,7 +62,7 @@ def test_at_once_and_remembered(reports: list[dict[str, Any]], alone: Answers) -
     """Another scorer, as after a restart, on eight threads, in another order, with a cache that is too small."""
     shuffled = random.Random(8).sample(reports, len(reports))
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(scored(Scorer(load_bundle(DEFAULT), remembered=500)), shuffled))
+        found = list(pool.map(scored(Scorer(load_bundle(SHIPPED_BUNDLE), remembered=500)), shuffled))
     assert {score["report_id"]: score for score in found} == alone
 
 

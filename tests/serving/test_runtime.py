@@ -88,11 +88,20 @@ def test_a_revoked_token_is_forgotten_within_seconds(runtime: Runtime, monkeypat
 
 
 def test_serving_imports_nothing_heavy() -> None:
-    code = "import serving.service, importlib.metadata as m; m.entry_points = lambda **_: []; import serving.cli"
     # Without the entry points of training, which the command line loads where they are installed.
-    code = f"{code}, sys; print([m for m in {HEAVY} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    without = "import importlib.metadata as m; m.entry_points = lambda **_: []"
+    assert imported(f"import serving.service, serving.worker; {without}; import serving.cli") & set(HEAVY) == set()
+
+
+def test_the_process_that_starts_workers_imports_little() -> None:
+    assert imported("import serving.service") & {"models", "fastapi", "sqlalchemy", "onnxruntime"} == set()
+
+
+def imported(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
 
 
 @pytest.fixture
