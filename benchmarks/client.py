@@ -7,6 +7,8 @@ from typing import cast
 
 import uvloop
 
+IDLE_SECONDS = 2  # a service closes what is idle for longer, and what is sent just then would be lost
+
 
 def request(path: str, body: bytes, token: str | None = None) -> bytes:
     """A whole request as it goes over the wire."""
@@ -37,6 +39,8 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._answer: asyncio.Future[bytes] | None = None
+        self._used = 0.0  # when the last answer came
+        self._closes = False
 
     @classmethod
     async def opened(cls, port: int) -> "_Connection":
@@ -54,8 +58,10 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        end = self._buffer.find(b"\r\n\r\n") + 4
-        if self._answer and end >= 4 and len(self._buffer) >= end + _length(bytes(self._buffer[:end])):
+        head, found, body = bytes(self._buffer).lower().partition(b"\r\n\r\n")
+        if found and len(body) >= _length(head) and self._answer and not self._answer.done():
+            self._closes = b"\r\nconnection: close" in head
+            self._used = time.perf_counter()
             self._answer.set_result(bytes(self._buffer))
             self._buffer.clear()
 
@@ -64,9 +70,14 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(error or ConnectionResetError("the service closed the connection"))
 
     @property
-    def is_open(self) -> bool:
-        """Whether another request can go over it; a service closes those that are idle for long."""
-        return not self._transport.is_closing()
+    def is_closing(self) -> bool:
+        """Whether it has ended, or the last answer said that it will."""
+        return self._closes or self._transport.is_closing()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether another request can go over it."""
+        return not self.is_closing and time.perf_counter() - self._used < IDLE_SECONDS
 
     def close(self) -> None:
         """Close it."""
@@ -74,9 +85,9 @@ class _Connection(asyncio.Protocol):
 
 
 def _length(head: bytes) -> int:
-    lowered = head.lower()
-    start = lowered.index(b"content-length:") + len(b"content-length:")
-    return int(lowered[start:].split(b"\r\n", 1)[0])
+    """Bytes of the body, by a head in lower case."""
+    start = head.index(b"content-length:") + len(b"content-length:")
+    return int(head[start:].split(b"\r\n", 1)[0])
 
 
 class _Run:
@@ -111,6 +122,8 @@ def closed_loop(port: int, requests: list[bytes], connections: int) -> Outcome:
         async def work() -> None:
             connection = await _Connection.opened(port)
             for number in wanted:
+                if connection.is_closing:
+                    connection = await _Connection.opened(port)
                 await running.ask(connection, number, time.perf_counter())
             connection.close()
 
@@ -132,8 +145,8 @@ def open_loop(port: int, requests: list[bytes], due: list[float]) -> Outcome:
         async def send(number: int) -> None:
             at = running.started + due[number]
             await asyncio.sleep(at - time.perf_counter())
-            while idle and not idle[-1].is_open:
-                idle.pop()
+            while idle and not idle[-1].is_fresh:
+                idle.pop().close()
             connection = idle.pop() if idle else await _Connection.opened(port)
             await running.ask(connection, number, at)
             idle.append(connection)

@@ -20,6 +20,7 @@ from functools import cache
 from mmap import ACCESS_READ, mmap
 from tempfile import TemporaryFile
 
+import numpy as np
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from models.prepare import Prepared, is_named
@@ -69,7 +70,7 @@ def _detector() -> LanguageIdentifier:
     full = LanguageIdentifier.from_model_file(MODEL_FILE)
     kept = [i for i, name in enumerate(full.nb_classes) if name in _KEPT.split()]
     return LanguageIdentifier(
-        full.nb_ptc[:, kept],
+        np.ascontiguousarray(full.nb_ptc[:, kept]),  # as rows of it are read
         full.nb_pc[kept],
         [full.nb_classes[i] for i in kept],
         _mapped(full.tk_nextmove),

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import random
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -62,6 +63,7 @@ Deadline = Annotated[
     Query(ge=1, le=600_000, description="Milliseconds within which a report's turn must come, or it is refused."),
 ]
 SCORING = ("/v1/score", "/v1/reports")
+SHED_SHARE = 1 / 8  # of a busy worker's answers after which the connection is closed
 SCORING_SECONDS = 60  # within which all reports of a request have had their turn, or it is refused
 
 
@@ -87,6 +89,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         max_body_bytes=runtime.settings.max_body_bytes,
         max_in_flight=runtime.settings.max_in_flight,
         admit=partial(_admit, runtime),
+        sheds=partial(_sheds, runtime),
     )
     return app
 
@@ -265,6 +268,15 @@ async def _kept(
 def _admit(runtime: Runtime, scope: Scope) -> None:
     if scope["method"] == "POST" and scope["path"].startswith(SCORING):
         runtime.executor.admit()
+
+
+def _sheds(runtime: Runtime, scope: Scope) -> bool:
+    """Whether to close a connection after its answer, as the next may reach a worker that has less to do.
+
+    Connections go to whichever worker takes them first, and stay: of few, one worker may get all.
+    """
+    scores = scope["method"] == "POST" and scope["path"].startswith(SCORING)
+    return scores and runtime.settings.workers > 1 and runtime.executor.is_busy and random.random() < SHED_SHARE  # noqa: S311
 
 
 def _items(runtime: Runtime, value: object, *, explain: bool = False) -> list[object]:

@@ -89,6 +89,11 @@ class FairExecutor:
             message = f"the wait would be {wait:.1f} seconds; try again later"
             raise Overloaded(message, retry_after=max(1, math.ceil(wait - allowed)))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether tasks wait for a thread."""
+        return self._waiting > 0
+
     async def run(self, tasks: Sequence[Task], patience: float = math.inf) -> list[Any]:
         """The results of all tasks, in order; cancelled, those that wait are dropped.
 

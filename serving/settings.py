@@ -29,10 +29,13 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("FRONTLINE_PORT", "PORT"),
         description="Port to listen on; a plain PORT is read as well.",
     )
-    workers: int = Field(
-        default=1, ge=1, le=256, description="Server processes; two on two cores beat one with two threads."
+    workers: int = Field(default=1, ge=1, le=256, description="Server processes; one for each core is fastest.")
+    threads: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Threads of one worker that score; with two, a busy worker takes what another leaves of its core.",
     )
-    threads: int = Field(default=1, ge=1, le=64, description="Threads of one worker that score.")
     max_wait_seconds: float = Field(
         default=5, gt=0, description="Longest that a report may wait for its turn; more load is refused with a 429."
     )

@@ -37,9 +37,17 @@ _SECURITY = {
 class Edge:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, max_in_flight: int, admit: Callable[[Scope], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_body_bytes: int,
+        max_in_flight: int,
+        admit: Callable[[Scope], None],
+        sheds: Callable[[Scope], bool],
+    ) -> None:
         self.app = app
         self._admit = admit  # raises Overloaded, before anything was spent on a request
+        self._sheds = sheds  # whether the connection is to end with the answer
         self._max_body_bytes = max_body_bytes
         self._max_in_flight = max_in_flight
         self._in_flight = 0
@@ -64,6 +72,8 @@ class Edge:
                 headers["X-Request-ID"] = request_id
                 for name, value in _SECURITY.items():
                     headers.setdefault(name, value)
+                if self._sheds(scope):
+                    headers["Connection"] = "close"
             with self._waiting():
                 await send(message)
 

@@ -19,8 +19,8 @@ from training.behaviour.results import Result
 
 Judge = Callable[..., Score]
 MISSED = (
-    "flagged", "harmless", "outranks", "padding_before", "padding_after", "long_text", "names", "identity_neutral",
-    "negation", "top_span_beats_another",
+    "flagged", "harmless", "outranks", "padding_before", "padding_after", "long_text", "identity_neutral", "negation",
+    "top_span_beats_another", "top_span_in_the_passage",
 )  # fmt: skip
 THREAT = "I am going to kill you when you leave work."
 

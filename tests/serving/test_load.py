@@ -36,6 +36,23 @@ def test_overload_is_said_at_once(
     assert intake.get("/v1/reports/r-1").status_code == 404  # reading goes on
 
 
+@pytest.mark.parametrize(("workers", "busy", "closes"), [(2, True, True), (2, False, False), (1, True, False)])
+def test_a_busy_worker_of_several_lets_connections_go(
+    intake: TestClient,
+    runtime: Runtime,
+    report: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    busy: bool,
+    closes: bool,
+) -> None:
+    monkeypatch.setattr("serving.api.SHED_SHARE", 1)
+    monkeypatch.setattr(type(runtime.executor), "is_busy", busy)
+    monkeypatch.setattr(runtime, "settings", runtime.settings.model_copy(update={"workers": workers}))
+    assert (intake.post("/v1/score", json=report("r-1", "hello")).headers.get("Connection") == "close") is closes
+    assert "Connection" not in intake.get("/v1/reports/r-1").headers
+
+
 def test_a_deadline_that_passed(intake: TestClient, report: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that goes on by a minute whenever somebody looks at it, once when a report's turn comes."""
     moments = itertools.count(time.monotonic(), 60)
