@@ -130,7 +130,8 @@ def closed_loop(port: int, requests: list[bytes], connections: int) -> Outcome:
         await asyncio.gather(*(work() for _ in range(connections)))
         return running.ended()
 
-    return uvloop.run(run())
+    outcome: Outcome = uvloop.run(run())
+    return outcome
 
 
 def open_loop(port: int, requests: list[bytes], due: list[float]) -> Outcome:
@@ -156,4 +157,5 @@ def open_loop(port: int, requests: list[bytes], due: list[float]) -> Outcome:
             connection.close()
         return running.ended()
 
-    return uvloop.run(run())
+    outcome: Outcome = uvloop.run(run())
+    return outcome
