@@ -266,7 +266,7 @@ async def _kept(
 
 
 def _admit(runtime: Runtime, scope: Scope) -> None:
-    if scope["method"] == "POST" and scope["path"].startswith(SCORING):
+    if _scores(scope):
         runtime.executor.admit()
 
 
@@ -275,8 +275,12 @@ def _sheds(runtime: Runtime, scope: Scope) -> bool:
 
     Connections go to whichever worker takes them first, and stay: of few, one worker may get all.
     """
-    scores = scope["method"] == "POST" and scope["path"].startswith(SCORING)
-    return scores and runtime.settings.workers > 1 and runtime.executor.is_busy and random.random() < SHED_SHARE  # noqa: S311
+    several = runtime.settings.workers > 1 and runtime.is_ready
+    return _scores(scope) and several and runtime.executor.is_busy and random.random() < SHED_SHARE  # noqa: S311
+
+
+def _scores(scope: Scope) -> bool:
+    return scope["method"] == "POST" and str(scope["path"]).startswith(SCORING)
 
 
 def _items(runtime: Runtime, value: object, *, explain: bool = False) -> list[object]:

@@ -29,12 +29,12 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("FRONTLINE_PORT", "PORT"),
         description="Port to listen on; a plain PORT is read as well.",
     )
-    workers: int = Field(default=1, ge=1, le=256, description="Server processes; one for each core is fastest.")
+    workers: int = Field(default=1, ge=1, le=256, description="Server processes; on two cores, two are fastest.")
     threads: int = Field(
         default=2,
         ge=1,
         le=64,
-        description="Threads of one worker that score; with two, a busy worker takes what another leaves of its core.",
+        description="Threads of one worker that score; with two, a busy worker uses what others leave idle.",
     )
     max_wait_seconds: float = Field(
         default=5, gt=0, description="Longest that a report may wait for its turn; more load is refused with a 429."

@@ -18,6 +18,7 @@ from models import Report, Score, Scorer
 from serving.api import create_app
 from serving.errors import Overloaded
 from serving.runtime import Runtime
+from serving.settings import Settings
 
 Make = Callable[..., dict[str, Any]]
 
@@ -51,6 +52,12 @@ def test_a_busy_worker_of_several_lets_connections_go(
     monkeypatch.setattr(runtime, "settings", runtime.settings.model_copy(update={"workers": workers}))
     assert (intake.post("/v1/score", json=report("r-1", "hello")).headers.get("Connection") == "close") is closes
     assert "Connection" not in intake.get("/v1/reports/r-1").headers
+
+
+def test_before_its_start_one_of_several_workers_says_so(settings: Settings, report: Make) -> None:
+    several = settings.model_copy(update={"workers": 2})
+    response = TestClient(create_app(Runtime(several))).post("/v1/score", json=report("r-1", "hello"))
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
 
 
 def test_a_deadline_that_passed(intake: TestClient, report: Make, monkeypatch: pytest.MonkeyPatch) -> None:
