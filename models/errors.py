@@ -33,6 +33,12 @@ class InvalidTaxonomy(FrontlineError):
     code, status = "invalid_taxonomy", 500
 
 
+class InvalidPolicy(FrontlineError):
+    """A policy file that cannot be used."""
+
+    code, status = "invalid_policy", 500
+
+
 class BundleRefused(FrontlineError):
     """A bundle whose files, hashes, schema or golden outputs are not as its manifest says."""
 

@@ -55,6 +55,16 @@ def is_foreign(source: str, prepared: Prepared) -> bool:
     return len(letters) >= MIN_LETTERS and _english(words) < MAX_ENGLISH
 
 
+def likeliest(source: str, prepared: Prepared) -> str | None:
+    """The likeliest language of a text, of those that are told apart; None for another script or no language."""
+    words = _words(source, prepared)
+    letters = [character for character in words if character.isalpha()]
+    if not letters or 2 * sum(map(_is_latin, letters)) < len(letters):
+        return None
+    name = str(_detector().rank(words.lower())[0][0])
+    return None if name in _UNSAID else name
+
+
 def warm() -> None:
     """Load the detector (about a second), so that no score waits for it."""
     _detector()
@@ -74,7 +84,7 @@ def _detector() -> LanguageIdentifier:
         full.nb_pc[kept],
         [full.nb_classes[i] for i in kept],
         _mapped(full.tk_nextmove),
-        full.tk_output,
+        array("i", full.tk_output),  # as a list, 3 MB more
         norm_probs=True,
         tk_row=full.tk_row,
     )

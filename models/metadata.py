@@ -106,9 +106,9 @@ class MetadataModel:
         ]
 
     def _shifts(self, text_log_odds: float, rows: Floats) -> list[float]:
-        absent = np.full((1, rows.shape[1]), np.nan, dtype=np.float32)
-        inputs = np.concatenate([absent, rows])
-        inputs = np.column_stack([np.full(len(inputs), text_log_odds, dtype=np.float32), inputs]).astype(np.float32)
+        inputs = np.full((len(rows) + 1, len(FEATURES) + 1), np.nan, dtype=np.float32)  # the first row has no metadata
+        inputs[:, 0] = text_log_odds
+        inputs[1:, 1:] = rows
         probabilities = self._session.run(["probabilities"], {"features": inputs})[0][:, 1]
         without, *with_metadata = (logit(float(p)) for p in probabilities)
         return [value - without for value in with_metadata]

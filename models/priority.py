@@ -1,22 +1,18 @@
 """Priority: expected harm of letting a case wait, the lane it belongs in, and when it is due. Plain arithmetic."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from models.metadata import upheld_share
+from models.policy import LANES, Lane, Policy
 from models.report import Report
 from models.score import CategoryScore, Component, Priority, SeverityScore
-from models.taxonomy import Category, LaneLevel, Severity, Taxonomy
-
-SEVERITY_HARM = (0.0, 1.0, 3.0, 9.0, 27.0)  # each step of severity does about three times the harm
-FORECAST_HOURS = 12.0  # views still to come are those of the next hours at the present rate
-UNKNOWN_VIEWS = 100.0  # forecast where the report does not say
-PRIOR_UPHELD = 0.5  # mean of the prior in upheld_share: a reporter without history changes nothing
+from models.taxonomy import Category, Severity, Taxonomy
 
 
 def prioritise(
     report: Report,
     taxonomy: Taxonomy,
+    policy: Policy,
     categories: Sequence[CategoryScore],
     severity: SeverityScore | None,
     violation: float,
@@ -27,12 +23,12 @@ def prioritise(
     `severity` is the model's own, None where it abstains. There the harm is that of a typical violation times
     `violation`, which is then the bundle's prevalence moved by the metadata.
     """
-    target, spread = _harm(report, taxonomy, categories, severity, violation)
-    views = report.exposure.views_per_hour
-    forecast = UNKNOWN_VIEWS if views is None else views * FORECAST_HOURS
+    target, spread = _harm(report, taxonomy, policy, categories, severity, violation)
+    exposure, content = report.exposure, report.content
+    age = None if content.created_at is None else (received_at - content.created_at).total_seconds() / 3600
+    forecast = policy.forecast(exposure.views, exposure.views_per_hour, age, content.kind)
     spread *= forecast / 1000
-    share = upheld_share(report.reporter.reports_filed, report.reporter.reports_upheld)
-    reliability = 1.0 if share is None else 0.5 + 0.5 * share / PRIOR_UPHELD
+    reliability = policy.reporters.weight(report.reporter.reports_filed, report.reporter.reports_upheld)
     components = [
         Component(name="target_harm", value=round(target, 4), contribution=round(target, 4)),
         Component(name="spread_harm", value=round(forecast, 1), contribution=round(spread, 4)),
@@ -42,20 +38,23 @@ def prioritise(
             contribution=round((reliability - 1) * (target + spread), 4),
         ),
     ]
-    level = _lane(report, taxonomy, categories, severity)
+    lane = _lane(report, taxonomy, policy, categories, severity)
     return Priority(
         value=round(sum(component.contribution for component in components), 4),
-        lane=level.lane,
-        due_at=report.due_by or received_at + timedelta(hours=level.service_level_hours),
+        lane=lane,
+        due_at=report.due_by or policy.due(lane, received_at),
         components=components,
     )
 
 
-def of_case(priorities: Sequence[Priority], taxonomy: Taxonomy) -> Priority:
-    """The priority of a case from those of its reports: its most urgent report speaks, the earliest due time binds."""
-    order = [level.lane for level in taxonomy.lanes]
-    first = min(priorities, key=lambda priority: (order.index(priority.lane), -priority.value))
-    return first.model_copy(update={"due_at": min(priority.due_at for priority in priorities)})
+def of_case(priorities: Sequence[Priority]) -> Priority:
+    """The priority of a case from those of its reports: the most harm, the most urgent lane, the earliest due time.
+
+    Each may come from another report: a floor that one of them names says nothing of the harm that another one shows.
+    """
+    worst = max(priorities, key=lambda priority: priority.value)
+    lane = min((priority.lane for priority in priorities), key=LANES.index)
+    return worst.model_copy(update={"lane": lane, "due_at": min(priority.due_at for priority in priorities)})
 
 
 def named(taxonomy: Taxonomy, categories: Sequence[CategoryScore]) -> list[Category]:
@@ -66,6 +65,7 @@ def named(taxonomy: Taxonomy, categories: Sequence[CategoryScore]) -> list[Categ
 def _harm(
     report: Report,
     taxonomy: Taxonomy,
+    policy: Policy,
     categories: Sequence[CategoryScore],
     severity: SeverityScore | None,
     violation: float,
@@ -75,65 +75,65 @@ def _harm(
     A rule on a light category must not hide the serious one that the model sees.
     """
     if severity is None:
-        target, spread = _typical_harm(report, taxonomy, violation)
+        target, spread = _typical_harm(report, taxonomy, policy, violation)
     else:
-        target, spread = _modelled_harm(taxonomy, categories, severity)
+        target, spread = _modelled_harm(policy, categories, severity)
     for category in named(taxonomy, categories):
-        harm = SEVERITY_HARM[category.base_severity]
-        target, spread = max(target, harm * category.harm.target), max(spread, harm * category.harm.spread)
+        clear = _clear_harm(policy, category)
+        target, spread = max(target, clear[0]), max(spread, clear[1])
     return target, spread
 
 
-def _typical_harm(report: Report, taxonomy: Taxonomy, violation: float) -> tuple[float, float]:
+def _clear_harm(policy: Policy, category: Category) -> tuple[float, float]:
+    """Harm of a clear case of a category."""
+    weight, harm = policy.severity_harm[category.base_severity], policy.of(category.key).harm
+    return weight * harm.target, weight * harm.spread
+
+
+def _typical_harm(report: Report, taxonomy: Taxonomy, policy: Policy, violation: float) -> tuple[float, float]:
     """Where the model abstains: P(violation) × harm of a typical case of the reason's category; without a reason, of
     the mean over all learnt ones."""
     reason = taxonomy.of_reason(report.reason)
     likely = [reason] if reason else [taxonomy[key] for key in taxonomy.learned]
+    harms = [_clear_harm(policy, category) for category in likely]
     share = violation / len(likely)
-    target = sum(SEVERITY_HARM[category.base_severity] * category.harm.target for category in likely)
-    spread = sum(SEVERITY_HARM[category.base_severity] * category.harm.spread for category in likely)
-    return share * target, share * spread
+    return share * sum(target for target, _ in harms), share * sum(spread for _, spread in harms)
 
 
-def _modelled_harm(
-    taxonomy: Taxonomy, categories: Sequence[CategoryScore], severity: SeverityScore
-) -> tuple[float, float]:
+def _modelled_harm(policy: Policy, categories: Sequence[CategoryScore], severity: SeverityScore) -> tuple[float, float]:
     """Σ P(severity) × harm of the severity × mean harm of the categories, weighted by their probability."""
-    weights = {score.category: score.probability for score in categories if score.probability}
-    mean = sum(share * weight for share, weight in zip(severity.distribution, SEVERITY_HARM, strict=True))
-    total = sum(weights.values()) or 1.0
-    target = sum(p * taxonomy[key].harm.target for key, p in weights.items()) / total
-    spread = sum(p * taxonomy[key].harm.spread for key, p in weights.items()) / total
+    weights = [(policy.of(score.category).harm, score.probability) for score in categories if score.probability]
+    mean = sum(share * weight for share, weight in zip(severity.distribution, policy.severity_harm, strict=True))
+    total = sum(probability for _, probability in weights) or 1.0
+    target = sum(probability * harm.target for harm, probability in weights) / total
+    spread = sum(probability * harm.spread for harm, probability in weights) / total
     return mean * target, mean * spread
 
 
 def _lane(
-    report: Report, taxonomy: Taxonomy, categories: Sequence[CategoryScore], severity: SeverityScore | None
-) -> LaneLevel:
+    report: Report,
+    taxonomy: Taxonomy,
+    policy: Policy,
+    categories: Sequence[CategoryScore],
+    severity: SeverityScore | None,
+) -> Lane:
     """The most urgent of: the lanes of the severities, the flagged categories' service levels, and the floors."""
-    flagged = [taxonomy[score.category] for score in categories if score.flagged]
+    flagged = [score.category for score in categories if score.flagged]
     reason = taxonomy.of_reason(report.reason)
-    candidates = [taxonomy.lanes[-1]]
-    candidates += [_of_severity(taxonomy, category.base_severity) for category in named(taxonomy, categories)]
+    candidates: list[Lane] = [LANES[-1]]
+    candidates += [policy.lane_of_severity(category.base_severity) for category in named(taxonomy, categories)]
     if severity is not None:
-        candidates.append(_of_severity(taxonomy, Severity[severity.level.upper()]))
-    candidates += [_of_service_level(taxonomy, category) for category in flagged]
+        candidates.append(policy.lane_of_severity(Severity[severity.level.upper()]))
+    candidates += [policy.lane_of_category(key) for key in flagged]
     # Floors never wait for a model: what a reporter names, trusted flaggers (DSA Art. 22), authorities and courts.
-    floors = [category.floor for category in [*flagged, *([reason] if reason else [])] if category.floor]
-    candidates += [taxonomy.lane(floor) for floor in floors]
+    candidates += floors(policy, [*flagged, *([reason.key] if reason else [])])
     if report.reporter.trusted_flagger or report.source in ("trusted_flagger", "authority", "court"):
-        candidates.append(taxonomy.lane("high"))
+        candidates.append(policy.trusted_floor)
     if severity is None:  # abstained: somebody must look, soon
-        candidates.append(_of_service_level(taxonomy, reason) if reason else taxonomy.lane("standard"))
-    return taxonomy.most_urgent(candidates)
+        candidates.append(policy.lane_of_category(reason.key) if reason else policy.abstained_floor)
+    return policy.most_urgent(candidates)
 
 
-def _of_severity(taxonomy: Taxonomy, severity: Severity) -> LaneLevel:
-    return next(level for level in taxonomy.lanes if level.min_severity is not None and severity >= level.min_severity)
-
-
-def _of_service_level(taxonomy: Taxonomy, category: Category) -> LaneLevel:
-    """The least urgent ordinary lane that still keeps the category's service level."""
-    ordinary = [level for level in taxonomy.lanes if level.min_severity is not None]
-    keeping = [level for level in ordinary if level.service_level_hours <= category.service_level_hours]
-    return keeping[-1] if keeping else ordinary[0]
+def floors(policy: Policy, categories: Sequence[str]) -> list[Lane]:
+    """The lanes that some categories may not fall below."""
+    return [floor for key in categories if (floor := policy.of(key).floor)]

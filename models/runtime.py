@@ -147,13 +147,17 @@ class Heads:
         logits, distance = self._session.run(["logits", "distance"], {"embedding": embeddings})
         return logits, distance
 
+    @property
+    def size(self) -> int:
+        """Dimensions of the embeddings that they take."""
+        return int(self._session.get_inputs()[0].shape[1])
+
     def layer(self) -> tuple[Floats, Floats]:
         """Weights [dimensions, outputs] and bias [outputs] of the output layer, from its answers to unit vectors.
 
         Not of the first output, P(violation), which also gathers the categories and is not linear.
         """
-        size = self._session.get_inputs()[0].shape[1]
-        logits, _ = self.run(np.vstack([np.zeros((1, size)), np.eye(size)]).astype(np.float32))
+        logits, _ = self.run(np.vstack([np.zeros((1, self.size)), np.eye(self.size)]).astype(np.float32))
         return logits[1:] - logits[0], logits[0]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.taxonomy import Lane
+from models.policy import Lane
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 

@@ -1,34 +1,53 @@
 """The scorer: a report in, a score out. Pure: the same report and bundle give the same score, bit for bit."""
 
+import copy
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from models import explain, language, priority, severity
 from models.bundle import Bundle
 from models.calibration import logit, sigmoid
 from models.metadata import MetadataModel, featurise
 from models.observer import SILENT, Observer, Stopwatch
+from models.policy import Policy
 from models.prepare import Prepared, Version, prepare
 from models.report import Content, Report
 from models.runtime import Signal, read_text
-from models.score import CategoryScore, Hints, Priority, Score, SeverityScore, Span, Violation
+from models.score import CategoryScore, Hints, Score, SeverityScore, Span, Violation
 from models.signals import Signals
 from models.taxonomy import Category
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A text as prepared, empty where nothing is left of it, and whether it is in a language not read."""
+
+    text: str
+    is_foreign: bool
+
+
 class Scorer:
-    """Scores reports with one bundle; safe to share between threads.
+    """Scores reports with one bundle under one policy, by default the shipped one; safe to share between threads.
 
     `metadata=False` turns the metadata model off, so that the text alone speaks. The last `remembered`
     texts are not read again.
     """
 
     def __init__(
-        self, bundle: Bundle, *, metadata: bool = True, remembered: int = 0, observer: Observer = SILENT
+        self,
+        bundle: Bundle,
+        *,
+        policy: Policy | None = None,
+        metadata: bool = True,
+        remembered: int = 0,
+        observer: Observer = SILENT,
     ) -> None:
         self.bundle = bundle
+        self.policy = policy or Policy.read()
         manifest = bundle.manifest
         self._model = bundle.ref
         self._text = bundle.text_model
@@ -63,7 +82,9 @@ class Scorer:
         violation = sigmoid(text_log_odds + shift)
         categories = self._categories(report, trusted, rule)
         modelled = self._severity(trusted, violation) if trusted else None
-        place = priority.prioritise(report, self.bundle.taxonomy, categories, modelled, violation, received_at)
+        place = priority.prioritise(
+            report, self.bundle.taxonomy, self.policy, categories, modelled, violation, received_at
+        )
         watch.lap("fuse")
         hints = None
         if explain:
@@ -85,9 +106,23 @@ class Scorer:
             abstained=trusted is None,
         )
 
-    def prioritise(self, scores: Sequence[Score]) -> Priority:
-        """The priority of a case from the scores of its reports."""
-        return priority.of_case([score.priority for score in scores], self.bundle.taxonomy)
+    def under(self, policy: Policy) -> Self:
+        """The same scorer under another policy; both share what they remember."""
+        other = copy.copy(self)
+        other.policy = policy
+        return other
+
+    def look(self, text: str) -> Look:
+        """A text as `read` wants it, before it costs a run of the model."""
+        watch = Stopwatch(self.observer)
+        prepared = prepare(text, self.bundle.manifest.prepare)
+        reason = self._unread(text, None, prepared)
+        watch.lap("prepare")
+        return Look(prepared.text, is_foreign=reason == "language_unsupported")
+
+    def read(self, prepared: str) -> Signal:
+        """What a prepared text, not empty, says; remembered as a report's is, and read in whatever language it is."""
+        return self._signals.read(prepared, Stopwatch(self.observer))
 
     def signal(self, text: str) -> Signal:
         """The raw outputs and the embedding of a text, read whether or not the scorer abstains on it."""
@@ -186,7 +221,7 @@ class Scorer:
         return explain.spans(prepared, signal, outputs, self._text, self._heads) if outputs else []
 
     def _score_id(self, report: Report) -> str:
-        body = f"{self._identity}\n{report.model_dump_json()}"
+        body = f"{self._identity}\npolicy {self.policy.digest}\n{report.model_dump_json()}"
         return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 

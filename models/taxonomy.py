@@ -1,19 +1,16 @@
-"""The policy taxonomy: which categories exist, how much harm each does, and how soon a case of it is due."""
+"""The policy taxonomy: which categories exist, what each means, and which reasons and rules name it."""
 
 import re
-from collections.abc import Iterable
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from models.errors import InvalidTaxonomy
 from models.prepare import prepare
-
-Lane = Literal["specialist", "critical", "high", "standard", "low"]
+from models.yaml_file import read_yaml
 
 
 class Severity(IntEnum):
@@ -30,18 +27,14 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Harm(_Frozen):
-    """Harm of one clear case, in units of one clear case of harassment."""
-
-    target: float = Field(ge=0)  # to the person aimed at, whatever the audience
-    spread: float = Field(ge=0)  # by reaching its audience, scaled by forecast exposure
-
-
 def _not_blank(rule: str) -> str:
     # Rules are looked for in prepared text; one of which preparation leaves nothing would be found everywhere.
     if not prepare(rule).text:
         raise ValueError("holds nothing that could be found in a text")
     return rule
+
+
+_POLICY = {"harm", "service_level_hours", "floor"}  # what older bundles say of a category; it is the policy's now
 
 
 class Category(_Frozen):
@@ -53,30 +46,31 @@ class Category(_Frozen):
     included: list[str] = Field(alias="in")
     excluded: list[str] = Field(alias="out")
     base_severity: Severity
-    harm: Harm
-    service_level_hours: float = Field(gt=0)
     reasons: list[str]
     rules: list[Annotated[str, AfterValidator(_not_blank)]]
     learned: bool
-    floor: Lane | None = None
     hidden: bool = False
     schemes: dict[str, str | None]
 
 
-class LaneLevel(_Frozen):
-    """One lane's service level and the severity from which a case belongs in it (none: by floor alone)."""
-
-    lane: Lane
-    service_level_hours: float = Field(gt=0)
-    min_severity: Severity | None
-
-
 class Taxonomy(_Frozen):
-    """All categories and lanes of one version of the policy."""
+    """All categories of one version of the taxonomy."""
 
     version: str
-    lanes: list[LaneLevel]
     categories: list[Category]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_policy(cls, value: Any) -> Any:
+        """What is now the operating policy's was said here once, and is in the copies of older bundles."""
+        if not (isinstance(value, dict) and "lanes" in value and isinstance(value.get("categories"), list)):
+            return value
+        categories = [
+            {key: part for key, part in category.items() if key not in _POLICY}
+            for category in value["categories"]
+            if isinstance(category, dict)
+        ]
+        return {key: part for key, part in value.items() if key != "lanes"} | {"categories": categories}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -84,7 +78,7 @@ class Taxonomy(_Frozen):
         reasons = [
             reason for category in self.categories for reason in {_folded(reason) for reason in category.reasons}
         ]
-        for what, names in (("category", keys), ("reason", reasons), ("lane", [str(lane.lane) for lane in self.lanes])):
+        for what, names in (("category", keys), ("reason", reasons)):
             if repeated := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what} {', '.join(repeated)} appears more than once")
         return self
@@ -92,15 +86,22 @@ class Taxonomy(_Frozen):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read and check a taxonomy file. Raises InvalidTaxonomy."""
-        try:
-            return cls.model_validate(yaml.safe_load(path.read_text("utf-8")))
-        except (OSError, yaml.YAMLError, ValueError) as error:
-            raise InvalidTaxonomy(f"{path.name} is not a usable taxonomy: {error}") from error
+        return read_yaml(cls, path, InvalidTaxonomy, "taxonomy")
+
+    @property
+    def visible(self) -> list[Category]:
+        """The categories that people choose from, in file order."""
+        return [category for category in self.categories if not category.hidden]
 
     @property
     def keys(self) -> list[str]:
         """The keys of the visible categories, in file order."""
-        return [category.key for category in self.categories if not category.hidden]
+        return [category.key for category in self.visible]
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title of every category by its key."""
+        return {category.key: category.title for category in self.categories}
 
     @property
     def learned(self) -> list[str]:
@@ -121,18 +122,6 @@ class Taxonomy(_Frozen):
     @cached_property
     def _by_reason(self) -> dict[str, Category]:
         return {_folded(reason): category for category in self.categories for reason in category.reasons}
-
-    def lane(self, name: str) -> LaneLevel:
-        """The service level of a lane."""
-        return self.lanes[self._rank[name]]
-
-    def most_urgent(self, lanes: Iterable[LaneLevel]) -> LaneLevel:
-        """Of some lanes the one that comes first."""
-        return min(lanes, key=lambda level: self._rank[level.lane])
-
-    @cached_property
-    def _rank(self) -> dict[str, int]:
-        return {level.lane: rank for rank, level in enumerate(self.lanes)}
 
 
 def _folded(reason: str) -> str:
