@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from serving.store.tables import UtcTime
+from serving.store.columns import UtcTime
 
 revision = "0001"
 down_revision = None
