@@ -1,0 +1,1 @@
+"""Who may do what: tokens of systems, people with passwords or single sign-on, sessions and roles."""

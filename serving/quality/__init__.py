@@ -1,0 +1,1 @@
+"""How well reviews go: golden cases, agreement, accuracy, and notices of what changed."""
