@@ -7,10 +7,14 @@ from typing import Annotated
 import typer
 
 from models.bundle import Bundle
+from models.errors import BundleRefused
 from models.loading import load_bundle
 from serving import champion as champions
+from serving.quality import notices
+from serving.queue.policies import in_force
 from serving.settings import SHIPPED_BUNDLE, Settings
 from serving.store import Store, migrate
+from training import perspective_cli
 from training.behaviour.cli import behaviour
 from training.benchmarks.cli import benchmark
 from training.data import app as data_app
@@ -46,6 +50,7 @@ def register(app: typer.Typer) -> None:
     for command in (train, evaluate, retrain, promote, audit, behaviour, benchmark):
         app.command()(command)
     app.add_typer(data_app, name="data")
+    perspective_cli.register(app)
 
 
 def train(
@@ -97,8 +102,7 @@ def evaluate(
         typer.Option(help="Also: the same by fine-tuning, of this source; repeatable, about 20 minutes each."),
     ] = None,
     learning_curve: Annotated[
-        bool,
-        typer.Option(help="Also: average precision by the share of authored rows, on the frozen base encoder."),
+        bool, typer.Option(help="Also: average precision by the share of authored rows, on the frozen base encoder.")
     ] = False,
     seed: Seed = 7,
     base: Base = None,
@@ -181,7 +185,11 @@ def promote(
             typer.echo(f"comparison with the champion: {said}; --force promotes the challenger all the same", err=True)
             raise typer.Exit(1)
         digest = champions.install(bundle, settings.home)
+    old = _manifest(settings)
     champions.set_champion(settings.home, digest)
+    new = _manifest(settings)
+    if old and new:  # a running service would notice by itself; from one that is not, reviewers would never hear
+        notices.announce_bundle(_store(settings), old, new, in_force(settings), datetime.now(UTC))
     tracking.promoted(digest)
     typer.echo(f"champion is {digest}")
 
@@ -204,6 +212,14 @@ def _store(settings: Settings) -> Store:
     store = Store(settings.store_url)
     migrate(store)
     return store
+
+
+def _manifest(settings: Settings) -> Bundle | None:
+    """The champion without what scores; None where it cannot be read, which another replaces all the same."""
+    try:
+        return Bundle.read(champions.champion_path(settings.home) or settings.bundle)
+    except BundleRefused:
+        return None
 
 
 def _champion(settings: Settings) -> Bundle:

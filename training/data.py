@@ -13,7 +13,7 @@ from serving.store import Store, migrate
 from training.sources import Source, read_sources
 
 if TYPE_CHECKING:
-    from serving.past import Reading
+    from serving.review.past import Reading
 
 SOURCES = Path(__file__).parents[1] / "datasets" / "sources.toml"
 
@@ -88,7 +88,7 @@ def import_(
     """
     from rich.console import Console
 
-    from serving.imports import import_file
+    from serving.review.imports import import_file
 
     settings = Settings()
     reading = _reading(settings, columns, outcome, category)
@@ -122,14 +122,15 @@ def _chosen(names: list[str] | None) -> list[Source]:
 
 def _reading(settings: Settings, columns: str, outcome: list[str] | None, category: list[str] | None) -> "Reading":
     """What the options say about the rows, with the taxonomy in force."""
-    from serving.past import REQUIRED, Past, Reading
+    from serving.queue.policies import in_force
+    from serving.review.past import REQUIRED, Past, Reading
 
     named = {field: field for field in REQUIRED} | _pairs(columns.split(","), "--columns")
     if unknown := sorted(set(named) - set(Past.model_fields)):
         raise typer.BadParameter(f"there is no field {', '.join(unknown)}", param_hint="--columns")
     taxonomy = Taxonomy.read((champion_path(settings.home) or settings.bundle) / "taxonomy.yaml")
     outcomes, categories = _pairs(outcome, "--outcome"), _pairs(category, "--category")
-    return Reading(named, taxonomy, _folded(outcomes), _folded(categories))
+    return Reading(named, taxonomy, in_force(settings), _folded(outcomes), _folded(categories))
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, select
 
 from models.report import MAX_TEXT
-from serving.decisions import IMPORTED
+from serving.queue.stages import ASIDE, QA
+from serving.review.decisions import IMPORTED
 from serving.store import Store
 from serving.store.tables import cases, contents, decisions
 from training.corpus import DECISIONS, Example
@@ -23,9 +24,14 @@ class Decided(NamedTuple):
 def read_decisions(store: Store, learned: list[str]) -> list[Decided]:
     """The standing decisions with a text, oldest first.
 
-    Left out: superseded ones, outcomes without a verdict, and everything about `specialist` cases or categories that
-    are never learnt.
+    Left out: superseded ones, those taken back, second opinions and answers to golden cases, all on cases on which two
+    reviewers disagree until QA has decided, outcomes without a verdict, and everything about `specialist` cases or
+    categories that are never learnt.
     """
+    disputed = (cases.c.stage == QA) & cases.c.status.in_(["open", "claimed"])
+    superseded = select(decisions.c.supersedes).where(
+        decisions.c.supersedes.is_not(None), decisions.c.retracted_at.is_(None)
+    )
     query = (
         select(decisions, contents.c.text)
         .join(cases, cases.c.id == decisions.c.case_id)
@@ -34,7 +40,8 @@ def read_decisions(store: Store, learned: list[str]) -> list[Decided]:
             (contents.c.case_id == decisions.c.case_id) & (contents.c.version == decisions.c.content_version),
         )
         .where(decisions.c.outcome.in_(["violation", "no_violation"]), cases.c.lane != "specialist")
-        .where(decisions.c.seq.not_in(select(decisions.c.supersedes).where(decisions.c.supersedes.is_not(None))))
+        .where(decisions.c.retracted_at.is_(None), decisions.c.seq.not_in(superseded))
+        .where(decisions.c.role.not_in(ASIDE), ~disputed)
         .order_by(decisions.c.created_at, decisions.c.seq)  # imported ones are older than their place says
     )
     found = []

@@ -17,7 +17,7 @@ from rich.progress import track
 
 from models import bundle as bundles
 from models.bundle import Bundle, Golden, Threshold
-from models.calibration import Platt
+from models.calibration import Band, Platt
 from models.heldout import FILE as HELDOUT
 from models.loading import load_bundle
 from models.report import Content, Report
@@ -118,9 +118,8 @@ def fit_bundle(
     logits, embeddings, distances = signals(model, heads, [corpus.texts[i] for i in held], "calibrating")
     answers = two_sided(corpus.targets[held], corpus.sources[held])
     calibration = calibrate(outputs, logits, answers)
-    known, asked = np.isfinite(answers[:, 0]), np.isfinite(corpus.targets[held, 0])
-    platt, groups = calibration["violation"], corpus.sources[held[known]]
-    band = fit_band(logits[known, 0], answers[known, 0], groups, platt, recipe.seed)
+    band = _band(logits, answers, corpus.sources[held], calibration["violation"], recipe.seed)
+    asked = np.isfinite(corpus.targets[held, 0])
     fit_metadata(work / "metadata.onnx", logits[asked, 0], corpus, held[asked], recipe.taxonomy, recipe.seed)
     tested = corpus.where("test")
     test_logits, _, _ = signals(model, heads, [corpus.texts[i] for i in tested], "evaluating")
@@ -143,6 +142,12 @@ def fit_bundle(
     }
     files = {**text.files, **{name: work / name for name in PARTS}, "taxonomy.yaml": recipe.taxonomy_file}
     return write_with_golden(_fields(recipe, text) | fitted, files, work, target)
+
+
+def _band(logits: Floats, answers: Floats, sources: npt.NDArray[Any], platt: Platt, seed: int) -> Band | None:
+    """The band of P(violation), from the texts of which it is known."""
+    known = np.isfinite(answers[:, 0])
+    return fit_band(logits[known, 0], answers[known, 0], sources[known], platt, seed)
 
 
 def _whitening(corpus: Corpus, model: TextModel, rng: np.random.Generator) -> Whitening:

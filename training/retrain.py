@@ -12,10 +12,11 @@ from models.errors import MissingData
 from serving.store import Store
 from training import tracking
 from training.comparison import HELD_OUT, Comparison, compare, conclusion
-from training.corpus import AUXILIARY, DECISIONS, OURS, Corpus, build, outputs_of, training_targets
+from training.corpus import AUXILIARY, DECISIONS, OURS, Corpus, Example, build, outputs_of, training_targets
 from training.decisions import Decided, read_decisions
 from training.fit import Recipe, Text, embed_all, fit_bundle
 from training.heads import HeadWeights, Whitening, fit_heads, read_heads
+from training.suggestions import SUGGESTED, read_suggestions
 from training.train import Options, fit_encoder, read_examples
 
 MIN_DECISIONS = 20
@@ -35,7 +36,8 @@ def retrain(options: Options, store: Store, champion: Bundle, weights: Path | No
     decided = read_decisions(store, learned)
     if len(decided) < MIN_DECISIONS:
         raise MissingData(f"{len(decided)} usable decisions in the store; retraining needs at least {MIN_DECISIONS}")
-    corpus, used = _corpus(options, decided, learned, frozen=weights is None)
+    suggested = read_suggestions(store, learned)
+    corpus, used = _corpus(options, decided, suggested, learned, frozen=weights is None)
     listing = _listing(champion.manifest.training_data, used, corpus)
     work = options.runs / f"retrain-{champion.digest[-12:]}"
     shutil.rmtree(work, ignore_errors=True)
@@ -57,15 +59,17 @@ def retrain(options: Options, store: Store, champion: Bundle, weights: Path | No
 
 
 def _corpus(
-    options: Options, decided: list[Decided], learned: list[str], *, frozen: bool
+    options: Options, decided: list[Decided], suggested: list[Example], learned: list[str], *, frozen: bool
 ) -> tuple[Corpus, list[dict[str, Any]]]:
     """Authored rows, the public sources where at hand, and the decisions, split by time; and a listing of them."""
     examples, listing = read_examples(options)
     examples += [found.example for found in decided]
+    examples += suggested
     corpus = build(examples, [*outputs_of(learned), AUXILIARY], progress=True)
     splits, sources = corpus.splits.copy(), corpus.sources
     if frozen:  # the champion's embeddings have seen the public training texts: they would teach its heads nothing new
-        splits[(splits == "train") & ~np.isin(sources, OURS)] = "dropped"
+        splits[(splits == "train") & ~np.isin(sources, (*OURS, SUGGESTED))] = "dropped"
+    splits[(splits != "train") & (sources == SUGGESTED)] = "dropped"  # they may teach, but nothing is judged by them
     mine = np.flatnonzero(sources == DECISIONS)
     newest = {int(cluster): i for i, cluster in enumerate(corpus.clusters[mine])}  # last decision of each cluster
     order = sorted(newest, key=lambda cluster: newest[cluster])
@@ -76,6 +80,8 @@ def _corpus(
         part[int(cluster)] if corpus.texts[i] else "dropped"
         for i, cluster in zip(mine, corpus.clusters[mine], strict=True)
     ]
+    if suggested:
+        listing.append({"name": SUGGESTED, "title": "Suggested scores", "licence": "the operator's own", "sha256": ""})
     # A decided text that stands on another side elsewhere would leak: the decision's side wins.
     shared = np.isin(corpus.clusters, list(part)) & (sources != DECISIONS)
     splits[shared] = "dropped"

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
-from serving.auth import Identity, Role
+from serving.accounts.auth import ANALYSTS, READERS, SCIENTISTS, SCORERS, WORKERS, Identity, Role
 from serving.errors import Forbidden, Unauthenticated
 from serving.runtime import Runtime
 
@@ -37,3 +37,11 @@ def allow(*roles: Role) -> Callable[..., Awaitable[Identity]]:
         return identity
 
     return identify
+
+
+In = Annotated[Runtime, Depends(runtime_of)]
+Intake = Annotated[Identity, Depends(allow(*SCORERS))]
+Reader = Annotated[Identity, Depends(allow(*READERS))]
+Reviewer = Annotated[Identity, Depends(allow(*WORKERS))]
+Scientist = Annotated[Identity, Depends(allow(*SCIENTISTS))]
+Analyst = Annotated[Identity, Depends(allow(*ANALYSTS))]

@@ -1,8 +1,8 @@
 """Reading request bodies: bytes to JSON values to checked models, with errors that quote nothing."""
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
@@ -22,6 +22,9 @@ async def json_body(request: Request) -> object:
     except ValueError:
         raise InvalidJson("the body is not valid JSON in UTF-8; NaN, Infinity and lone surrogates are not") from None
     return value
+
+
+Body = Annotated[object, Depends(json_body)]
 
 
 def as_model(model: type[M], value: object) -> M:

@@ -8,9 +8,28 @@ from pydantic.json_schema import models_json_schema
 
 from models import Report
 from models.thresholds import ThresholdRequest
-from serving.schemas import ClaimRequest, ClaimToken, DecisionIn, ErrorOut, ReportBatch
+from serving.schemas import (
+    AppealIn,
+    ClaimRequest,
+    ClaimToken,
+    DecisionIn,
+    ErrorOut,
+    GivingUp,
+    ReportBatch,
+    Withdrawal,
+)
 
-_BODIES: tuple[type[BaseModel], ...] = (Report, ReportBatch, ClaimRequest, ClaimToken, DecisionIn, ThresholdRequest)
+_BODIES: tuple[type[BaseModel], ...] = (
+    Report,
+    ReportBatch,
+    ClaimRequest,
+    ClaimToken,
+    GivingUp,
+    DecisionIn,
+    Withdrawal,
+    AppealIn,
+    ThresholdRequest,
+)
 _REF = "#/components/schemas/{model}"
 _MEANINGS = {
     400: "The body is not valid JSON.",
@@ -18,7 +37,7 @@ _MEANINGS = {
     403: "The token's role may not do this.",
     404: "Nothing has this id.",
     408: "The body took too long to come.",
-    409: "It conflicts with what is stored: another body under a known id, a lapsed claim, or changed content.",
+    409: "It conflicts with what is stored: another body under a known id, a lapsed claim, changed content or state.",
     413: "The body or the batch is too large.",
     415: "The Content-Type is not application/json.",
     422: "The body or a parameter does not fit the contract.",

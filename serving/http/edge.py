@@ -25,8 +25,8 @@ CLIENT_LEFT = 499  # as nginx counts those who did not wait for their answer
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -57,11 +57,7 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        request_id = _named(scope)
         started, status = time.perf_counter(), 0
 
         async def sending(message: Message) -> None:
@@ -81,16 +77,10 @@ class Edge:
         try:
             self._check(scope)
             await self.app(scope, self._limited(receive), sending)
-        except FrontlineError as error:
-            await respond(error, request_id)(scope, receive, sending)
-        except ClientDisconnect:
-            log.info("client_left")
-            if not status:  # nobody reads it, but until there is one BentoML holds on to the request
-                await Response(status_code=CLIENT_LEFT)(scope, receive, sending)
         except Exception as error:
-            log.error("internal_error", error=type(error).__qualname__, where=where(error))
+            answer = _answer(error, request_id, scope["path"])
             if not status:  # later than that, the server can only close the connection
-                await respond(InternalError(), request_id)(scope, receive, sending)
+                await answer(scope, receive, sending)
         finally:
             self._in_flight -= 1
             _note(scope, status, time.perf_counter() - started)
@@ -134,7 +124,28 @@ class Edge:
         return receiving
 
     def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"the body is larger than {self._max_body_bytes} bytes; send fewer reports at once")
+        return BodyTooLarge(f"the body is larger than {self._max_body_bytes} bytes, which is the most that is taken")
+
+
+def _named(scope: Scope) -> str:
+    """The request's id, its own if that is harmless, which everything that is logged of it names."""
+    given = Headers(scope=scope).get("x-request-id", "")
+    request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    scope.setdefault("state", {})["request_id"] = request_id
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    return request_id
+
+
+def _answer(error: Exception, request_id: str, path: str) -> Response:
+    """What is answered to a request that failed; the log is told where nobody else would know why."""
+    if isinstance(error, FrontlineError):
+        return respond(error, request_id, path)
+    if isinstance(error, ClientDisconnect):  # nobody reads it, but until there is one BentoML holds on to the request
+        log.info("client_left")
+        return Response(status_code=CLIENT_LEFT)
+    log.error("internal_error", error=type(error).__qualname__, where=where(error))
+    return respond(InternalError(), request_id, path)
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:

@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from models import FrontlineError
 from serving import pages
-from serving.errors import InvalidRequest
+from serving.errors import InvalidRequest, MethodNotAllowed, NotFound
+from serving.http.facades import shape_at
+from serving.http.headers import headers_of
 
-_RETRY_SECONDS = 1  # where the error knows no better
-_CODES = {404: "not_found", 405: "method_not_allowed"}
+_PAGES = "/console"  # where people are told, on a page
 _MESSAGES = {
     404: "there is nothing at this address; see /openapi.json",
     405: "this address does not take that method; see /openapi.json",
@@ -29,13 +30,21 @@ class InternalError(FrontlineError):
         super().__init__("the service failed; its log has the cause under this request_id")
 
 
-def respond(error: FrontlineError, request_id: str | None) -> Response:
-    """The response that an error becomes."""
-    headers = {}
-    if error.status in (429, 503):
-        headers["Retry-After"] = str(getattr(error, "retry_after", _RETRY_SECONDS))
-    if error.status == 408:
-        headers["Connection"] = "close"  # as the rest of the body may still come
+class Unreadable(FrontlineError):
+    """A request that is none, such as a form of too many fields."""
+
+    code, status = "invalid_request", 400
+
+
+def respond(error: FrontlineError, request_id: str | None, path: str) -> Response:
+    """The response that an error becomes at an address."""
+    if shape := shape_at(path):
+        return shape(error, request_id)
+    headers = headers_of(error, error.status)
+    if path.startswith(_PAGES):
+        page = pages.render("error.html", error.status, error=error, request_id=request_id)
+        page.headers.update(headers)
+        return page
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"error": error.as_dict(request_id)}, error.status, headers)
@@ -48,28 +57,29 @@ def request_id_of(request: Request) -> str | None:
 
 async def _frontline(request: Request, error: Exception) -> Response:
     assert isinstance(error, FrontlineError)  # noqa: S101  (registered for no other)
-    if request.url.path.startswith("/console"):
-        return pages.render("error.html", error.status, error=error, request_id=request_id_of(request))
-    return respond(error, request_id_of(request))
+    return respond(error, request_id_of(request), request.url.path)
 
 
 async def _parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     name = str(error.errors()[0]["loc"][-1])
-    return respond(
-        InvalidRequest(f"the parameter {name} has a value that it cannot have", field=name), request_id_of(request)
-    )
+    invalid = InvalidRequest(f"the parameter {name} has a value that it cannot have", field=name)
+    return respond(invalid, request_id_of(request), request.url.path)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    detail = {
-        "code": _CODES.get(error.status_code, "invalid_request"),
-        "message": _MESSAGES.get(error.status_code, "the request cannot be handled"),
-        "field": None,
-        "request_id": request_id_of(request),
-    }
-    return JSONResponse({"error": detail}, error.status_code, dict(error.headers or {}))
+    response = respond(_refused(error.status_code, request.url.path), request_id_of(request), request.url.path)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _refused(status: int, path: str) -> FrontlineError:
+    """What Starlette refuses, in our words."""
+    if status not in _MESSAGES:
+        return Unreadable("the request cannot be read")
+    kind = MethodNotAllowed if status == 405 else NotFound
+    return kind("there is no such page" if path.startswith(_PAGES) else _MESSAGES[status])
 
 
 def install(app: FastAPI) -> None:
