@@ -1,4 +1,4 @@
-"""The command line `frontline`: run the service, look after tokens, score files, see the queue."""
+"""The command line `frontline`: run the service, look after people and tokens, score files, see the queue."""
 
 import math
 import os
@@ -18,11 +18,16 @@ from typer.core import TyperGroup
 from models import Bundle, FrontlineError, Scorer, load_bundle
 from models.intents import LIMITS, TARGETS
 from models.thresholds import ThresholdRequest, answer
-from serving import auth
+from serving.accounts import auth
+from serving.accounts import cli as people_cli
 from serving.champion import champion_path
 from serving.files import json_lines, read_rows, score_rows
+from serving.perspective import cli as perspective_cli
+from serving.quality import cli as quality_cli
+from serving.queue import policies, policy_cli
 from serving.settings import Settings
 from serving.show import queue_table, threshold_table
+from serving.simulation import cli as simulation_cli
 from serving.store import Store
 from serving.store import migrate as migrate_store
 from serving.up import server_command, up_service
@@ -50,8 +55,15 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # they would show report text
     help="Triage scoring for Trust & Safety report queues.",
 )
-token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens that callers sign in with.")
+token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens of programs that call the API.")
 app.add_typer(token_app, name="token")
+app.add_typer(people_cli.app, name="user")
+app.add_typer(policy_cli.app, name="policy")
+app.add_typer(quality_cli.golden, name="golden")
+app.add_typer(quality_cli.notice, name="notice")
+app.command()(quality_cli.quality)
+app.add_typer(perspective_cli.app, name="suggestions")
+simulation_cli.register(app)
 out, err = Console(), Console(stderr=True)
 
 
@@ -71,7 +83,7 @@ def serve() -> None:
 
 @app.command()
 def up() -> None:
-    """Set up whatever is missing and run the service: store, tokens, and sample reports in an empty store."""
+    """Set up whatever is missing and run the service: store, people, a token, and sample reports in an empty store."""
     raise typer.Exit(up_service(Settings(), out))
 
 
@@ -115,7 +127,7 @@ def score(
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as target:
         bundle = load_bundle(champion_path(settings.home) or settings.bundle)
         rows = json_lines(sys.stdin.buffer) if source == "-" else read_rows(Path(source))
-        lines = score_rows(Scorer(bundle, metadata=settings.metadata), rows)
+        lines = score_rows(Scorer(bundle, policy=policies.in_force(settings), metadata=settings.metadata), rows)
         for line in track(lines, "Scoring", total=None, console=err, transient=True):
             target.write(line + "\n")
 
@@ -123,7 +135,7 @@ def score(
 @app.command("queue")
 def show_queue(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
     """Show the first waiting cases, without their text."""
-    out.print(queue_table(_store(), limit))
+    out.print(queue_table(_store(), policies.in_force(Settings()), limit))
 
 
 def _number(value: float | None) -> float | None:

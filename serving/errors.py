@@ -16,7 +16,7 @@ class InvalidRequest(FrontlineError):
 
 
 class Unauthenticated(FrontlineError):
-    """No token, or one that is unknown or revoked."""
+    """No token or session, or one that is unknown, revoked or over; or a sign-in that was refused."""
 
     code, status = "unauthenticated", 401
 
@@ -31,6 +31,12 @@ class NotFound(FrontlineError):
     """Nothing has this id, or the token's role may not know of it."""
 
     code, status = "not_found", 404
+
+
+class MethodNotAllowed(FrontlineError):
+    """An address that does not take this method."""
+
+    code, status = "method_not_allowed", 405
 
 
 class ReportConflict(FrontlineError):
@@ -51,10 +57,28 @@ class DecisionConflict(FrontlineError):
     code, status = "decision_conflict", 409
 
 
+class DecisionFinal(FrontlineError):
+    """A decision that can no longer be taken back."""
+
+    code, status = "decision_final", 409
+
+
 class ContentChanged(FrontlineError):
     """A decision on a version of the content that is no longer the current one."""
 
     code, status = "content_changed", 409
+
+
+class AppealConflict(FrontlineError):
+    """A known appeal_id with another body."""
+
+    code, status = "appeal_conflict", 409
+
+
+class NotAppealable(FrontlineError):
+    """An appeal of a decision that no longer stands, or on a case that is open anyhow."""
+
+    code, status = "not_appealable", 409
 
 
 class BodyTooLarge(FrontlineError):
@@ -95,6 +119,18 @@ class Overloaded(FrontlineError):
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TooManyTries(Overloaded):
+    """More failed sign-ins under one name or from one address than are let pass."""
+
+    code = "too_many_tries"
+
+
+class ProviderFailed(FrontlineError):
+    """The sign-on provider cannot be reached, or answers what it should not."""
+
+    code, status = "provider_failed", 503
 
 
 class DeadlineExceeded(FrontlineError):

@@ -134,6 +134,7 @@ class FairExecutor:
             if job.left:
                 (self._begun if job.begun else self._new).remove(job)
                 self._count(-job.left)
+                job.tasks = job.tasks[: job.begun]
 
     def _count(self, more: int) -> None:
         self._waiting += more
@@ -165,6 +166,8 @@ class FairExecutor:
         with self._changed:
             self._seconds = MEMORY * self._seconds + (1 - MEMORY) * seconds
             job.done += 1
+            if job.error:  # it is all that its request hears of
+                self._drop(job)
             finished = job.done == len(job.tasks)
         if finished:
             with contextlib.suppress(RuntimeError):  # the loop may have closed, and nobody waits

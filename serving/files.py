@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from models import MissingData, Report, Scorer
 from serving.errors import InvalidJson
-from serving.intake import Rejected, score
+from serving.queue.intake import Rejected, score
 from serving.schemas import ErrorDetail, ItemError
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")

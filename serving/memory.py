@@ -16,3 +16,10 @@ def keep_little() -> None:
     if hasattr(library, "mallopt"):
         for option, value in _OPTIONS.items():
             library.mallopt(option, value)
+
+
+def give_back() -> None:
+    """Give back to the system what the C library keeps free; call it when loading a bundle is over."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)

@@ -1,19 +1,31 @@
 """What a running service holds: its settings, its store, and the scorer of the bundle in force."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models import FrontlineError, Scorer, load_bundle
-from serving import metrics
-from serving.auth import Identities
+from models.errors import InvalidPolicy
+from models.policy import Policy
+from serving import memory, metrics
+from serving.accounts.auth import Identities
 from serving.champion import champion_path
 from serving.errors import NotReady
 from serving.executor import FairExecutor
 from serving.logs import log, where
+from serving.quality import notices
+from serving.queue import policies
+from serving.queue.on_call import Lookout
 from serving.settings import Settings
 from serving.store import Store, migrate
 from serving.store.migrate import is_current
+
+if TYPE_CHECKING:
+    from serving.accounts.oidc import Provider
 
 WATCH_SECONDS = 1.0
 
@@ -35,6 +47,8 @@ class Runtime:
         self._started: _Parts | None = None
         self._scorer: Scorer | None = None
         self._loaded: Path | None = None
+        self._policy: Policy | None = None
+        self._policy_stamp: object = ()  # of the policy file that was read last
         self._complaint = ""
         self._stopped = threading.Event()
 
@@ -66,6 +80,15 @@ class Runtime:
             raise NotReady("no verified bundle is loaded yet; try again shortly")
         return self._scorer
 
+    @cached_property
+    def provider(self) -> "Provider | None":
+        """Where people sign on besides with a password, if the settings name a place."""
+        if not self.settings.oidc_issuer:
+            return None
+        from serving.accounts.oidc import Provider  # its libraries are for those who use them
+
+        return Provider(self.settings)
+
     @property
     def is_ready(self) -> bool:
         """Whether the store is open and a verified bundle is loaded."""
@@ -91,7 +114,29 @@ class Runtime:
             self._started.store.close()
 
     def refresh(self) -> None:
-        """Load the bundle that should be in force, if it is not; a refused one is logged and the old one goes on."""
+        """Load the policy and the bundle that should be in force; what is refused is logged, and the old goes on."""
+        self._refresh_policy()
+        if self._policy is not None:
+            self._refresh_bundle(self._policy)
+
+    def _refresh_policy(self) -> None:
+        stamp = policies.stamp(self.settings)
+        if stamp == self._policy_stamp:
+            return
+        self._policy_stamp = stamp
+        old = self._policy
+        try:
+            self._policy = policies.in_force(self.settings)
+        except InvalidPolicy as error:
+            log.error("policy_refused", reason=error.message)
+            return
+        if self._scorer is not None:
+            self._scorer = self._scorer.under(self._policy)
+        if old is not None:
+            self._announce(partial(notices.announce_policy, self.store, old, self._policy))
+        log.info("policy_loaded", version=self._policy.version, digest=self._policy.digest)
+
+    def _refresh_bundle(self, policy: Policy) -> None:
         try:
             path = champion_path(self.settings.home) or self.settings.bundle
             if path == self._loaded:
@@ -99,6 +144,7 @@ class Runtime:
             self._loaded = path  # even if refused: an installed bundle does not change, so once is enough
             scorer = Scorer(
                 load_bundle(path),
+                policy=policy,
                 metadata=self.settings.metadata,
                 remembered=self.settings.remembered_texts,
                 observer=metrics.MetricsObserver(),
@@ -110,9 +156,22 @@ class Runtime:
             self._complaint = reason
             return
         old, self._scorer = self._scorer, scorer
+        memory.give_back()
         metrics.bundle_changed(old.bundle if old else None, scorer.bundle)
+        if old is not None:
+            self._announce(partial(notices.announce_bundle, self.store, old.bundle, scorer.bundle, policy))
         log.info("bundle_loaded", version=scorer.bundle.version, bundle=scorer.bundle.digest)
 
+    def _announce(self, announce: Callable[[datetime], None]) -> None:
+        """Tell reviewers what changed; if that fails, what is in force is in force all the same."""
+        try:
+            announce(datetime.now(UTC))
+        except Exception as error:
+            log.error("notice_failed", error=type(error).__qualname__, where=where(error))
+
     def _watch(self) -> None:
+        lookout = Lookout(self.settings.on_call_url)
         while not self._stopped.wait(WATCH_SECONDS):
             self.refresh()
+            if self._policy is not None:
+                lookout.look(self.store, self._policy)

@@ -5,13 +5,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.policy import Lane
 from models.report import Id, Name, Report, Text
 from models.score import ModelRef, Score
-from models.taxonomy import Lane
 
 Outcome = Literal["violation", "no_violation", "cannot_decide", "escalate"]
 Status = Literal["open", "claimed", "decided", "escalated", "withdrawn"]
+MAX_EXPLAINED = 32  # reports of a batch: to explain one takes the model up to 24 runs more
 Token = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Reason = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class _In(BaseModel):
@@ -20,6 +22,33 @@ class _In(BaseModel):
 
 class _Out(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+SCORING_SECONDS = 60  # within which all reports of a request have had their turn, or it is refused
+
+
+class Patience(BaseModel):
+    """How long a caller waits; a part of the query."""
+
+    deadline_ms: int | None = Field(
+        default=None,
+        ge=1,
+        le=SCORING_SECONDS * 1000,
+        description="Milliseconds within which a report's turn must come, or it is refused.",
+    )
+
+
+class Explanation(BaseModel):
+    """Whether a caller wants hints; a part of the query."""
+
+    explain: Literal["spans"] | None = Field(
+        default=None,
+        description=f"`spans` adds hints to the score; a batch then holds at most {MAX_EXPLAINED} reports.",
+    )
+
+
+class ScoreOptions(Patience, Explanation):
+    """How a caller wants its scores; a part of the query."""
 
 
 class ReportBatch(_In):
@@ -43,6 +72,34 @@ class ClaimToken(_In):
     model_config = ConfigDict(json_schema_extra={"examples": [{"token": 3}]})
 
     token: Token
+
+
+class GivingUp(ClaimToken):
+    """Why a reviewer leaves a claimed case to others."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"token": 3, "reason": "language"}]})
+
+    reason: Reason
+
+
+class Withdrawal(_In):
+    """Why content is gone; it is not kept, as it may quote the content."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "deleted by its author"}]})
+
+    reason: Reason | None = None
+
+
+class AppealIn(_In):
+    """The subject of a decision objects to it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"appeal_id": "a-1", "decision_id": "d-1", "statement": "It was a joke."}]}
+    )
+
+    appeal_id: Id
+    decision_id: Id
+    statement: Text | None = None
 
 
 class ClaimRef(_In):
@@ -151,8 +208,20 @@ class ClaimOut(_Out):
     expires_at: datetime
 
 
+class AppealOut(_Out):
+    """An appeal as kept."""
+
+    appeal_id: str
+    case_id: str
+    decision_id: str
+    statement: str | None
+    created_at: datetime
+
+
 class CaseOut(_Out):
-    """A case. `content` is null for roles that may not see it, `score` is null where the case is blind."""
+    """A case. `content` is null for roles that may not see it, `score` is null where the case is blind, and `appeal` is
+    the one that somebody is to look at.
+    """
 
     id: str
     status: Status
@@ -162,6 +231,7 @@ class CaseOut(_Out):
     reports: list[ReportOut]
     score: Score | None
     blind: bool
+    appeal: AppealOut | None
     due_at: datetime
     reopened: int
     decisions: list[Decision]

@@ -9,6 +9,7 @@ from typing import Any
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # before bentoml is imported, which reads it
 
 import bentoml
+from opentelemetry import trace
 from starlette.types import Receive, Scope, Send
 
 from serving.settings import Settings
@@ -31,6 +32,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
     A plain function, because BentoML looks into a mounted Starlette application and keeps what it does not know.
     """
+    # Under the one convention or the other a span starts with the query, and a query may hold a key.
+    trace.get_current_span().set_attributes({"http.url": scope["path"], "url.query": ""})
     await worker.app(scope, receive, send)
 
 

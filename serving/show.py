@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 from rich.markup import escape
 from rich.table import Table
 
+from models.policy import Policy
 from models.thresholds import Figure, ThresholdAnswer
-from serving import cases, queue
+from serving.queue import cases, overview
 from serving.store import Store
 
 
-def queue_table(store: Store, limit: int) -> Table:
+def queue_table(store: Store, policy: Policy, limit: int) -> Table:
     """The first waiting cases as a table."""
     table = Table("#", "lane", "priority", "due in", "violation", "likeliest category", "reports", title="Next cases")
     now = datetime.now(UTC)
-    rows = queue.top(store, limit, specialist=True)
+    rows = overview.top(store, policy, limit, now, specialist=True)
     with store.read() as connection:
         for rank, row in enumerate(rows, 1):
             best = cases.leading_score(connection, row)

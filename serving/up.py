@@ -2,12 +2,14 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -15,9 +17,10 @@ from rich.console import Console
 from rich.panel import Panel
 
 from models import Bundle, FrontlineError
-from serving import auth
+from serving.accounts import auth, people
 from serving.champion import champion_path
-from serving.intake import count_reports
+from serving.queue import policies
+from serving.queue.intake import count_reports
 from serving.settings import Settings
 from serving.show import queue_table
 from serving.store import Store, migrate
@@ -25,7 +28,8 @@ from serving.store import Store, migrate
 SAMPLE = Path(__file__).parents[1] / "datasets" / "sample_reports.jsonl"
 READY_SECONDS = 120
 DRAIN_SECONDS = 120  # longer than any request takes; whoever does not read its answer by then goes without
-FIRST_ROLES: tuple[auth.Role, ...] = ("admin", "reviewer", "intake")
+_OURS = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy knows the way to this machine
+FIRST_PEOPLE: tuple[auth.Role, ...] = ("admin", "reviewer")
 
 
 class StartFailed(FrontlineError):
@@ -50,7 +54,6 @@ def up_service(settings: Settings, out: Console) -> int:
     Bundle.read(champion_path(settings.home) or settings.bundle)  # says at once what the server would wait for
     store = Store(settings.store_url)
     migrate(store)
-    first = {} if auth.list_tokens(store) else {role: auth.create_token(store, role, role) for role in FIRST_ROLES}
     command, environment = server_command(settings)
     # In a session of its own, so that Ctrl-C reaches it once: through us.
     server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603  (this interpreter)
@@ -62,6 +65,7 @@ def up_service(settings: Settings, out: Console) -> int:
     signal.signal(signal.SIGINT, stop)
     try:
         _wait_until_ready(server, settings)
+        first = _first_secrets(store, settings)  # not before, as what is shown once must be shown
         if not count_reports(store):
             _post_sample(store, settings, out)
         _announce(store, settings, first, out)
@@ -94,7 +98,7 @@ def _wait_until_ready(server: subprocess.Popen[bytes], settings: Settings) -> No
         if server.poll() is not None:
             raise StartFailed(f"the server ended with status {server.returncode}; its log above says why")
         try:
-            with urllib.request.urlopen(f"{_address(settings)}/readyz", timeout=5):  # noqa: S310  (our own address)
+            with _OURS.open(f"{_address(settings)}/readyz", timeout=5):
                 return
         except OSError:
             time.sleep(0.2)
@@ -113,18 +117,31 @@ def _post_sample(store: Store, settings: Settings, out: Console) -> None:
         {"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=60):  # noqa: S310
+        with _OURS.open(request, timeout=60):
             pass
     except OSError as error:
         out.print(f"The sample reports were not taken ({error}); the service runs without them.")
     auth.revoke_token(store, auth.authenticate(store, token).id)
 
 
-def _announce(store: Store, settings: Settings, first: dict[auth.Role, str], out: Console) -> None:
-    out.print(queue_table(store, 10))
+def _first_secrets(store: Store, settings: Settings) -> list[str]:
+    """Whoever must be there for anything to begin: people, unless they come from elsewhere, and an intake system."""
+    made = []
+    if not people.list_people(store) and not settings.oidc_issuer:
+        for role in FIRST_PEOPLE:
+            password = secrets.token_urlsafe(12)
+            people.create(store, role, role, password, datetime.now(UTC))
+            made.append(f"  {role:<9} password  {password}")
+    if not auth.list_tokens(store):
+        made.append(f"  intake    token     {auth.create_token(store, 'intake', 'intake')}")
+    return made
+
+
+def _announce(store: Store, settings: Settings, first: list[str], out: Console) -> None:
+    out.print(queue_table(store, policies.in_force(settings), 10))
     lines = [f"Console   {_address(settings)}/console", f"API       {_address(settings)}/openapi.json", ""]
     if first:
-        lines += ["Tokens, shown this once:", *(f"  {role:<9} {token}" for role, token in first.items())]
+        lines += ["Shown this once:", *first]
     else:
-        lines.append("Tokens were made before; another: frontline token create reviewer")
+        lines.append("More people: frontline user create NAME reviewer; more tokens: frontline token create intake")
     out.print(Panel("\n".join([*lines, "", "Ctrl-C stops the service."]), title="Frontline is ready", expand=False))

@@ -2,23 +2,17 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from models.report import Id
 from models.thresholds import ThresholdAnswer, ThresholdRequest, answer
-from serving.auth import ANALYSTS, SCIENTISTS, Identity
 from serving.bundles import describe, find_bundle, known_bundles, look_up
-from serving.http.access import allow, runtime_of
-from serving.http.bodies import as_model, json_body
+from serving.http.access import Analyst, In, Scientist
+from serving.http.bodies import Body, as_model
 from serving.http.documentation import body, errors
-from serving.runtime import Runtime
 from serving.schemas import ModelEntry, ModelList
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
-In = Annotated[Runtime, Depends(runtime_of)]
-Scientist = Annotated[Identity, Depends(allow(*SCIENTISTS))]
-Analyst = Annotated[Identity, Depends(allow(*ANALYSTS))]
-Body = Annotated[object, Depends(json_body)]
 Where = Annotated[
     str, Query(max_length=500, description="Dotted path, such as `statistics.categories.hate.average_precision`.")
 ]
