@@ -20,7 +20,6 @@ from serving.settings import SHIPPED_BUNDLE, Settings
 
 RESULTS = Path(__file__).parent / "results"
 BASELINE = RESULTS / "baseline.json"
-BULK_TIMES = 3  # as a round of few requests would mostly measure who has the last one
 PEAK = "single over HTTP, 16 connections"
 
 
@@ -50,6 +49,7 @@ def main(
             "half_load": half_load(service, drawn, peak),
             "ready_seconds": round(service.ready_seconds, 2),
             "resident_megabytes": service.memory(),
+            "service": {"workers": workers, "threads": service.settings.threads},
             "soak": soak(service, drawn, soaked) if soaked else None,
         }
     with _service(bundle, workers, Settings().max_wait_seconds) as service:
@@ -62,7 +62,7 @@ def _measures(running: ExitStack, service: Service, bundle: Path, drawn: list[st
     return {
         RAW: running.enter_context(_local("raw", bundle, drawn)).round,
         "scorer in process": running.enter_context(_local("scorer", bundle, drawn)).round,
-        f"bulk over HTTP, {BULK} a request": Http(service, drawn * BULK_TIMES, BULK, 4).round,
+        f"bulk over HTTP, {BULK} a request": Http(service, drawn, BULK, 4).round,
         "single over HTTP, 1 connection": Http(service, drawn, 1, 1).round,
         "single over HTTP, 4 connections": Http(service, drawn, 1, 4).round,
         PEAK: Http(service, drawn, 1, 16).round,

@@ -25,13 +25,14 @@ def summarise(results: list[Figures], raw: list[Figures]) -> dict[str, Any]:
     ratios = [speed / limit["texts_per_second"] for speed, limit in zip(speeds, raw, strict=True)]
     shares = [each["client_share"] for each in results if "client_share" in each]
     return {
-        "texts_per_second": _spread(speeds),
-        "of_raw_limit": _spread(ratios),
-        **({"client_share": _spread(shares)} if shares else {}),
+        "texts_per_second": spread(speeds),
+        "of_raw_limit": spread(ratios),
+        **({"client_share": spread(shares)} if shares else {}),
     }
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def spread(values: list[float]) -> dict[str, float]:
+    """The median and the range of what rounds gave."""
     return {"median": round(statistics.median(values), 4), "low": round(min(values), 4), "high": round(max(values), 4)}
 
 
@@ -40,14 +41,15 @@ def save(out: Path, figures: dict[str, Any], bundle: Path, drawn: list[str]) -> 
     figures |= {
         "texts": {"number": len(drawn), **texts.lengths(bundle / "tokenizer.json", drawn)},
         "bundle": Bundle.read(bundle).digest,
-        "machine": _machine(),
+        "machine": machine(),
         "taken": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What a measurement was taken on."""
     return {
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.client import request
-from serving import auth
+from serving.accounts import auth
 from serving.settings import Settings
 from serving.store import Store, migrate
 from serving.up import server_command

@@ -21,6 +21,7 @@ from benchmarks.peers.environments import NotMeasured, environment
 from benchmarks.peers.running import Peer
 from benchmarks.rounds import RAW, Figures, Round, cells, save, summarise
 from benchmarks.service import Service
+from models.bundle import Bundle
 from serving.settings import SHIPPED_BUNDLE
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -32,9 +33,10 @@ def main(
     peers: Annotated[list[str] | None, typer.Option(help=f"A peer; repeatable. Default: all of {NAMES}.")] = None,
     rounds: Annotated[int, typer.Option(min=5, help="Rounds, in each of which everything is measured once.")] = 5,
     number: Annotated[int, typer.Option("--texts", min=64, help="Texts of a round.")] = 768,
-    bundle: Annotated[
-        Path, typer.Option(exists=True, help="The bundle, of which the peers take the graphs.")
-    ] = SHIPPED_BUNDLE,
+    bundle: Annotated[Path, typer.Option(exists=True, help="The bundle to measure.")] = SHIPPED_BUNDLE,
+    graphs: Annotated[
+        Path | None, typer.Option(exists=True, help="A bundle whose graphs the peers run. Default: the same.")
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(exists=True, help="Its encoder.safetensors, for the peers in torch. Default: the base encoder's."),
@@ -48,7 +50,7 @@ def main(
     """
     chosen = choose(peers or [])
     drawn = texts.draw(bundle / "tokenizer.json", number)
-    given = {"PEER_BUNDLE": str(bundle.resolve()), "PEER_BASE": str(BASE), "HF_HUB_OFFLINE": "1"}
+    given = {"PEER_BUNDLE": str((graphs or bundle).resolve()), "PEER_BASE": str(BASE), "HF_HUB_OFFLINE": "1"}
     if weights:
         given["PEER_WEIGHTS"] = str(weights.resolve())
     reasons = install(chosen)
@@ -57,6 +59,7 @@ def main(
     figures = {
         "measures": {name: summarise(results, found[RAW]) for name, results in found.items()},
         "not_measured": reasons,
+        "peers_run": Bundle.read(graphs or bundle).digest,
         "torch_weights": "trained" if weights else "base encoder, random heads",
     }
     save(out, figures, bundle, drawn)
