@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check evaluate bench bench-peers bento lock clean
+.PHONY: help up test check evaluate bench bench-peers bench-queue bench-facades openapi bento lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
@@ -13,7 +13,7 @@ up: $(VENV)/.serve  ## Install, then run the service in the foreground (PORT, FR
 	@exec $(BIN)/frontline up
 
 test: check  ## Install the rest, run all checks and all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/.test  ## Formatting, lint, types, imports, dependencies
 	$(BIN)/ruff format --check .
@@ -30,6 +30,15 @@ bench: $(VENV)/.test  ## Speed as ratios to the raw limit, in interleaved rounds
 
 bench-peers: $(VENV)/.test  ## Speed beside what else one may use; makes an environment for each, gigabytes in all
 	$(BIN)/python -m benchmarks.peers
+
+bench-queue: $(VENV)/.test  ## What the queue costs while up to a million cases wait; on a quiet machine, 5 GB of disk
+	$(BIN)/python -m benchmarks.queue
+
+bench-facades: $(VENV)/.test  ## What a call in another protocol costs beside /v1/score; minutes
+	$(BIN)/python -m benchmarks.facades
+
+openapi: $(VENV)/.serve  ## Write docs/openapi.json again, as the service answers it
+	$(BIN)/python -m serving.api.openapi docs/openapi.json
 
 bento: $(VENV)/.serve  ## Build a bento that serves without this checkout
 	$(BIN)/bentoml build

@@ -15,12 +15,17 @@ from typer.testing import CliRunner
 
 from models.bundle import Bundle
 from models.loading import load_bundle
+from models.policy import Policy
 from models.report import Report, parse_report
 from models.taxonomy import Taxonomy
 
 ROOT = Path(__file__).parents[1]
 TAXONOMY = ROOT / "datasets" / "taxonomy.yaml"
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
+
+# pytest's readline puts the size of its terminal into the environment of xdist's processes, and consoles would keep it.
+for size in ("COLUMNS", "LINES"):
+    os.environ.pop(size, None)
 
 # Deterministic, and without a deadline: the machine may be busy.
 settings.register_profile("frontline", deadline=None, derandomize=True, max_examples=150)
@@ -109,6 +114,12 @@ def mlflow_home(tmp_path: Path, empty_mlflow: Path) -> Iterator[Path]:
 def loaded(fast_bundle: Path) -> Bundle:
     """The fast bundle, loaded."""
     return load_bundle(fast_bundle)
+
+
+@pytest.fixture(scope="session")
+def policy() -> Policy:
+    """The shipped policy."""
+    return Policy.read()
 
 
 @pytest.fixture(scope="session")

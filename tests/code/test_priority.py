@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.policy import Policy
 from models.priority import of_case, prioritise
 from models.report import Report
 from models.score import CategoryScore, Priority, SeverityScore
@@ -24,13 +25,13 @@ def category(key: str, probability: float | None, *, flagged: bool = False, sour
 
 
 @pytest.fixture
-def place(taxonomy: Taxonomy, make_report: Make, now: datetime) -> Place:
+def place(taxonomy: Taxonomy, policy: Policy, make_report: Make, now: datetime) -> Place:
     """The priority of a report with these fields, categories, severity and, where it is None, P(violation)."""
 
     def make(
         categories: list[CategoryScore], severity: SeverityScore | None, violation: float = 0.3, **fields: Any
     ) -> Priority:
-        return prioritise(make_report("a text", **fields), taxonomy, categories, severity, violation, now)
+        return prioritise(make_report("a text", **fields), taxonomy, policy, categories, severity, violation, now)
 
     return make
 
@@ -79,10 +80,12 @@ def test_the_severity_chooses_the_lane(place: Place, level: Severity, lane: str)
     assert place([], fixed(level)).lane == lane
 
 
-def test_a_flagged_category_keeps_its_service_level(place: Place, taxonomy: Taxonomy, now: datetime) -> None:
+def test_a_flagged_category_keeps_its_service_level(
+    place: Place, taxonomy: Taxonomy, policy: Policy, now: datetime
+) -> None:
     for key in taxonomy.learned:
         found = place([category(key, 0.6, flagged=True)], HARMLESS)
-        assert found.due_at - now <= timedelta(hours=taxonomy[key].service_level_hours)
+        assert found.due_at - now <= timedelta(hours=policy.of(key).service_level_hours)
 
 
 def test_due_by_overrides_the_lane(place: Place) -> None:
@@ -138,6 +141,7 @@ P = st.floats(0, 1)
 )
 def test_components_add_up_and_the_value_is_not_negative(
     taxonomy: Taxonomy,
+    policy: Policy,
     make_report: Make,
     now: datetime,
     severity: SeverityScore | None,
@@ -154,7 +158,7 @@ def test_components_add_up_and_the_value_is_not_negative(
         reporter={"reports_filed": reporter[0], "reports_upheld": reporter[1]},
     )
     categories = [category("spam", shares[0]), category("hate", shares[1])]
-    found = prioritise(report, taxonomy, categories, severity, violation, now)
+    found = prioritise(report, taxonomy, policy, categories, severity, violation, now)
     assert found.value == pytest.approx(sum(c.contribution for c in found.components), abs=1e-3)
     assert found.value >= 0
     assert [c.name for c in found.components] == ["target_harm", "spread_harm", "reporter_reliability"]
@@ -170,6 +174,7 @@ def test_components_add_up_and_the_value_is_not_negative(
 )
 def test_what_a_rule_or_a_reason_settles_never_lowers_a_case(
     taxonomy: Taxonomy,
+    policy: Policy,
     make_report: Make,
     now: datetime,
     key: str,
@@ -183,7 +188,7 @@ def test_what_a_rule_or_a_reason_settles_never_lowers_a_case(
 
     def place(flagged: bool) -> Priority:
         named = category(key, None, flagged=flagged, source=source if flagged else "none")
-        return prioritise(report, taxonomy, [threat, named], severity, violation, now)
+        return prioritise(report, taxonomy, policy, [threat, named], severity, violation, now)
 
     assert place(True).value >= place(False).value
     assert ORDER.index(place(True).lane) <= ORDER.index(place(False).lane)
@@ -222,10 +227,17 @@ def test_an_abstained_case_counts_part_of_what_its_reason_would_do(place: Place)
     assert named.lane == "high"
 
 
-def test_a_case_takes_its_most_urgent_report_and_the_earliest_due_time(place: Place, taxonomy: Taxonomy) -> None:
+def test_a_case_takes_the_most_harm_the_most_urgent_lane_and_the_earliest_due_time(place: Place) -> None:
     low = place([category("spam", 0.9)], fixed(Severity.LOW), due_by="2026-11-22T09:05:00Z")
     high = place([category("spam", 0.9)], fixed(Severity.HIGH))
     higher = place([category("violence_threat", 0.9)], fixed(Severity.HIGH))
-    found = of_case([low, high, higher], taxonomy)
+    found = of_case([low, high, higher])
     assert (found.lane, found.value) == ("high", higher.value)
     assert found.due_at == low.due_at
+    unseen = place(
+        [category("spam", 0.1)], fixed(Severity.LOW), reporter={"trusted_flagger": True}, exposure={"views": 0}
+    )
+    spreading = place([category("spam", 0.9)], fixed(Severity.LOW), exposure={"views": 10**6})
+    found = of_case([spreading, unseen])
+    assert (found.lane, found.value) == (unseen.lane, spreading.value)
+    assert unseen.lane != spreading.lane and unseen.value < spreading.value

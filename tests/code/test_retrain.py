@@ -140,7 +140,7 @@ def test_the_newest_fifth_is_never_trained_on(store: Store, decide: Decide, taxo
     copied = json.loads((DATASETS / "authored" / "corpus.jsonl").read_text("utf-8").splitlines()[0])
     decide(61, copied["text"], copied["categories"])
     decided = read_decisions(store, taxonomy.learned)
-    corpus, _ = _corpus(Options(out=tmp_path / "out", runs=tmp_path), decided, taxonomy.learned, frozen=True)
+    corpus, _ = _corpus(Options(out=tmp_path / "out", runs=tmp_path), decided, [], taxonomy.learned, frozen=True)
     mine = corpus.sources == DECISIONS
     number = np.array([int(example.id[1:]) if example.source == DECISIONS else -1 for example in corpus.examples])
     parts = {part: set(number[mine & (corpus.splits == part)].tolist()) for part in ("train", "calibrate", "test")}
@@ -166,7 +166,7 @@ def test_public_training_texts_are_left_out_only_where_the_encoder_stays(
     before = [{"name": "public", "rows": 9000, "sha256": "there"}, {"name": "elsewhere", "rows": 5, "sha256": "there"}]
     told = {}
     for frozen in (True, False):
-        corpus, listing = _corpus(options, [], taxonomy.learned, frozen=frozen)
+        corpus, listing = _corpus(options, [], [], taxonomy.learned, frozen=frozen)
         train = corpus.sources[corpus.where("train")].tolist()
         assert (train.count("public") == 0) is frozen
         assert {"calibrate", "test"} <= set(corpus.splits[corpus.sources == "public"].tolist())
@@ -184,7 +184,7 @@ def test_a_reviewer_says_no_to_every_category_that_is_not_named(
     decide(1, "Nobody can stand you, made-up person", ["harassment"])
     decide(2, "An old made-up insult from elsewhere", ["harassment"], role="import")
     options = Options(out=tmp_path / "out", runs=tmp_path)
-    corpus, _ = _corpus(options, read_decisions(store, taxonomy.learned), taxonomy.learned, frozen=True)
+    corpus, _ = _corpus(options, read_decisions(store, taxonomy.learned), [], taxonomy.learned, frozen=True)
     own, imported = (dict(zip(corpus.outputs, row, strict=True)) for row in corpus.targets)
     assert (own["violation"], own["harassment"], own["hate"], own["spam"]) == (1, 1, 0, 0)
     assert np.isnan(own[AUXILIARY])

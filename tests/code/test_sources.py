@@ -83,7 +83,11 @@ def test_a_file_that_lacks_rows_gives_the_others(
         list(other.read(tmp_path))
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"no JSON"), gzip.compress(b"{}" * 99)[:-9]])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(b"no JSON"), gzip.compress(b"{}" * 99)[:-9]],
+    ids=["no gzip", "no JSON", "cut off"],  # made of the bytes, they would tell the time
+)
 def test_a_damaged_file_is_refused(source: Source, tmp_path: Path, content: bytes) -> None:
     source.file(tmp_path).write_bytes(content)
     with pytest.raises(MissingData, match=r"sms_spam_smishing.jsonl.gz is damaged; fetch it again"):

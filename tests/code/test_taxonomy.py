@@ -24,9 +24,8 @@ def test_the_fourteen_categories(taxonomy: Taxonomy) -> None:
 
 def test_sexual_minors_is_never_learned_and_goes_to_specialists(taxonomy: Taxonomy) -> None:
     category = taxonomy["sexual_minors"]
-    assert (category.learned, category.floor, category.base_severity) == (False, "specialist", Severity.CRITICAL)
+    assert (category.learned, category.base_severity) == (False, Severity.CRITICAL)
     assert taxonomy.learned == [key for key in taxonomy.keys if key != "sexual_minors"]
-    assert taxonomy.lanes[0].lane == "specialist" and taxonomy.lanes[0].min_severity is None
 
 
 def test_no_rules_are_shipped(taxonomy: Taxonomy) -> None:
@@ -38,7 +37,6 @@ def test_every_category_is_explained_and_mapped(taxonomy: Taxonomy) -> None:
         assert category.title and category.definition and category.included and category.excluded
         assert set(category.schemes) == {"dsa", "openai", "ailuminate"}
         assert [taxonomy.of_reason(reason) for reason in category.reasons] == [category] * len(category.reasons)
-        assert category.service_level_hours in {level.service_level_hours for level in taxonomy.lanes}
 
 
 def test_an_unknown_reason_names_nothing(taxonomy: Taxonomy) -> None:
@@ -49,12 +47,6 @@ def test_an_unknown_reason_names_nothing(taxonomy: Taxonomy) -> None:
 @pytest.mark.parametrize("reason", ["hate_speech", "Hate-Speech", "hate speech", "HATESPEECH", " hate_speech "])
 def test_a_reason_counts_however_it_is_written(taxonomy: Taxonomy, reason: str) -> None:
     assert taxonomy.of_reason(reason) == taxonomy["hate"]
-
-
-def test_every_severity_has_a_lane(taxonomy: Taxonomy) -> None:
-    levels = [level.min_severity for level in taxonomy.lanes if level.min_severity is not None]
-    assert levels == sorted(levels, reverse=True)
-    assert levels[-1] == Severity.NONE
 
 
 def test_a_hidden_category_is_not_listed(tmp_path: Path) -> None:
@@ -82,14 +74,6 @@ def _no_severity(raw: dict[str, Any]) -> None:
     del raw["categories"][1]["base_severity"]
 
 
-def _negative_harm(raw: dict[str, Any]) -> None:
-    raw["categories"][1]["harm"]["target"] = -1
-
-
-def _unknown_lane(raw: dict[str, Any]) -> None:
-    raw["categories"][1]["floor"] = "express"
-
-
 def _bad_key(raw: dict[str, Any]) -> None:
     raw["categories"][1]["key"] = "Not A Key"
 
@@ -111,8 +95,6 @@ def _hidden_rule(raw: dict[str, Any]) -> None:
         (_share_reason, "appears more than once"),
         (_misspell, "basse_severity"),
         (_no_severity, "base_severity"),
-        (_negative_harm, "harm"),
-        (_unknown_lane, "floor"),
         (_bad_key, "key"),
     ],
 )

@@ -1,9 +1,15 @@
 """A bundle that knows a few words by heart, so that every score is foreseeable, and a service around it."""
 
+import html
 import os
+import re
+import shutil
+import subprocess
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,21 +17,31 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import uvicorn
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from onnx import TensorProto, helper, numpy_helper
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, select
 
 from models import Scorer
 from models.bundle import write
 from models.ngrams import BUCKETS, hashed_ngrams
+from models.policy import Quality
 from models.taxonomy import Taxonomy
-from serving.api import create_app
-from serving.auth import ROLES, create_token
-from serving.intake import keep, score
+from serving.accounts import people
+from serving.accounts.auth import ROLES, Identity, authenticate, create_token
+from serving.api.application import create_app
+from serving.queue import claims
+from serving.queue.intake import keep, score
+from serving.review import decisions
 from serving.runtime import Runtime
+from serving.schemas import DecisionIn
 from serving.settings import Settings
 from serving.store import Store, migrate
+from serving.store.tables import cases
 
+PASSWORD = "a sentence will do"
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TAXONOMY = Path(__file__).parents[2] / "datasets" / "taxonomy.yaml"
 WORDS = {
     "ambush": {"violation": 9, "violence_threat": 9, "severity_2": 9, "severity_3": 9, "severity_4": 1},
@@ -196,6 +212,104 @@ def tokens(runtime: Runtime) -> SimpleNamespace:
     return SimpleNamespace(**made, reviewer2=create_token(runtime.store, "reviewer2", "reviewer"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes() -> Iterator[None]:
+    """Password hashes that take no time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(people, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
+
+
+@pytest.fixture
+def staff(runtime: Runtime) -> SimpleNamespace:
+    """Someone of each role, named like it, and a second reviewer; PASSWORD is everyone's password."""
+    roles = {**dict(zip(ROLES, ROLES, strict=True)), "reviewer2": "reviewer"}
+    made = {name: people.create(runtime.store, name, role, PASSWORD, datetime.now(UTC)) for name, role in roles.items()}
+    return SimpleNamespace(**made)
+
+
+class Browser:
+    """A client that keeps cookies, follows redirects and fills in the hidden fields of the page it is on."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.client = TestClient(create_app(runtime), raise_server_exceptions=False)
+        self.page = self.client.get("/console")
+
+    def hidden(self) -> dict[str, str]:
+        return {n: html.unescape(v) for n, v in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', self.text)}
+
+    @property
+    def text(self) -> str:
+        return self.page.text
+
+    def get(self, path: str) -> None:
+        self.page = self.client.get(path)
+
+    def submit(self, path: str, **fields: Any) -> None:
+        self.page = self.client.post(path, data={**self.hidden(), **fields})
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> None:
+        self.submit("/console/sign-in", name=name, password=password)
+
+
+@pytest.fixture
+def new_browser(runtime: Runtime, staff: SimpleNamespace) -> Callable[[], Browser]:
+    """Makes browsers on the sign-in page, each with cookies of its own; `browser.sign_in("reviewer")` signs in."""
+    return lambda: Browser(runtime)
+
+
+@pytest.fixture
+def browser(new_browser: Callable[[], Browser]) -> Browser:
+    """A browser on the sign-in page."""
+    return new_browser()
+
+
+class Desk:
+    """Claims and decides under a policy, a second later each time."""
+
+    def __init__(self, runtime: Runtime, *, golden_share: float = 0, double_share: float = 0) -> None:
+        self.runtime, self.store = runtime, runtime.store
+        shares = Quality(golden_share=golden_share, double_share=double_share)
+        self.scorer = runtime.scorer.under(runtime.scorer.policy.model_copy(update={"quality": shares}))
+        self.policy = self.scorer.policy
+        self.now, self.made = NOON, 0
+
+    def claim(self, who: Identity) -> claims.Claim | None:
+        self.now += timedelta(seconds=1)
+        return claims.claim(self.store, self.policy, who, lease=timedelta(minutes=15), now=self.now)
+
+    def decide(self, who: Identity, held: claims.Claim, outcome: str = "no_violation", **fields: Any) -> Any:
+        self.made, self.now = self.made + 1, self.now + timedelta(seconds=1)
+        with self.store.read() as connection:
+            row = connection.execute(select(cases).where(cases.c.id == held.case_id)).one()
+        given = DecisionIn(
+            decision_id=f"made-{self.made}",
+            case_id=held.case_id,
+            claim_id=held.id,
+            token=held.token,
+            content_version=row.content_version,
+            outcome=outcome,
+            **fields,
+        )
+        return decisions.decide(self.store, self.scorer, who, given, self.now)
+
+    def case(self, case_id: str) -> Any:
+        with self.store.read() as connection:
+            return connection.execute(select(cases).where(cases.c.id == case_id)).one()
+
+
+@pytest.fixture
+def desk_of(runtime: Runtime) -> Callable[..., Desk]:
+    """Makes desks, of golden and double shares."""
+    return lambda **shares: Desk(runtime, **shares)
+
+
+@pytest.fixture
+def team(runtime: Runtime, tokens: SimpleNamespace) -> SimpleNamespace:
+    """Whose tokens these are."""
+    return SimpleNamespace(**{name: authenticate(runtime.store, token) for name, token in vars(tokens).items()})
+
+
 @pytest.fixture
 def client_of(runtime: Runtime) -> Callable[[str], TestClient]:
     """A client that sends a given token; server errors come as responses."""
@@ -217,6 +331,41 @@ def intake(client_of: Callable[[str], TestClient], tokens: SimpleNamespace) -> T
 def reviewer(client_of: Callable[[str], TestClient], tokens: SimpleNamespace) -> TestClient:
     """A reviewer."""
     return client_of(tokens.reviewer)
+
+
+@pytest.fixture
+def address(runtime: Runtime) -> Iterator[str]:
+    """Where a service around the runtime listens, for clients that want a real connection."""
+    server = uvicorn.Server(uvicorn.Config(create_app(runtime), port=0, lifespan="off", ws="none", log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def node_packages(tmp_path: Path) -> Callable[..., Path]:
+    """Installs npm packages into a folder, and returns it; skips where npm or its registry cannot be reached."""
+
+    def install(*names: str) -> Path:
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("needs npm")
+        folder = tmp_path / "node"
+        folder.mkdir()
+        (folder / "package.json").write_text('{"private": true, "type": "module"}', "utf-8")
+        command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *names]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+        if done.returncode and re.search("ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|E40[34]", done.stderr):
+            pytest.skip("needs the npm registry, or a mirror that has " + ", ".join(names))
+        assert not done.returncode, done.stderr
+        return folder
+
+    return install
 
 
 @pytest.fixture(scope="session")

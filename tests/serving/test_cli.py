@@ -21,8 +21,11 @@ import pytest
 from typer.testing import CliRunner
 
 from models import parse_report
+from serving.accounts.auth import create_token, list_tokens
+from serving.accounts.people import list_people
 from serving.cli import app
 from serving.settings import Settings
+from serving.store import Store
 from serving.up import SAMPLE, server_command
 
 TEXTS = ["We will ambush you", "Your parcel waits", "good day"]
@@ -156,6 +159,20 @@ def test_up_says_that_there_is_no_bundle(frontline: Callable[..., str], monkeypa
     assert "bundle_refused" in frontline("up", status=1)
 
 
+def test_up_makes_no_secrets_that_nobody_sees(
+    frontline: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("FRONTLINE_PORT", str(free.getsockname()[1]))
+    monkeypatch.setattr("serving.up.server_command", lambda _: ([sys.executable, "-c", "raise SystemExit(3)"], {}))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert "status 3" in frontline("up", status=1)
+    store = Store(Settings(home=tmp_path / "home").store_url)
+    assert (list_people(store), list_tokens(store)) == ([], [])
+    store.close()
+
+
 def test_two_services_share_no_folder(tmp_path: Path) -> None:
     first, second = (server_command(Settings(home=tmp_path / name))[1]["BENTOML_HOME"] for name in ("a", "b"))
     assert first != second
@@ -178,6 +195,7 @@ def running(port: int, home: Path, bundle: Path) -> Iterator[str]:
         "FRONTLINE_BUNDLE": str(bundle),
         "FRONTLINE_PORT": str(port),
         "COLUMNS": "200",
+        "http_proxy": "http://127.0.0.1:9",
     }
     log = home.parent / f"up-{time.monotonic_ns()}.log"
     with log.open("w") as out:
@@ -202,7 +220,11 @@ def test_the_real_service(tmp_path: Path, keyword_bundle: Path) -> None:
     base = f"http://127.0.0.1:{port}"
     with running(port, tmp_path / "home", keyword_bundle) as printed:
         assert call(f"{base}/readyz") is not None
-        tokens = dict(re.findall(r"(admin|reviewer|intake)\s+(fl_\S+)", printed))
+        assert re.search(r"reviewer\s+password\s+\S{16}", printed)
+        store = Store(Settings(home=tmp_path / "home").store_url)
+        tokens = {"reviewer": create_token(store, "reviewer", "reviewer")}
+        store.close()
+        tokens |= dict(re.findall(r"(intake)\s+token\s+(fl_\S+)", printed))
         texts = {"joke": "good day", "scam": "Your parcel waits", "threat": "parcel ambush: we will ambush you"}
         reports = [{"report_id": name, "content": {"text": text, "language": "en"}} for name, text in texts.items()]
         for report in reports:
@@ -231,5 +253,6 @@ def test_the_real_service(tmp_path: Path, keyword_bundle: Path) -> None:
         assert not re.search("nowhere|zeppelin|bentoml_service_request", metrics)
     with running(port, tmp_path / "home", keyword_bundle) as printed:
         assert "fl_" not in printed
+        assert "password" not in printed
         assert call(f"{base}/v1/reports/threat", tokens["intake"])["status"] == "decided"
         assert call(f"{base}/v1/decisions", tokens["reviewer"], decision)["seq"] == 1

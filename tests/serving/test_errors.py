@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from serving.api import MAX_EXPLAINED
 from serving.http.errors import InternalError
+from serving.schemas import MAX_EXPLAINED
 
 SECRET = "pineapple-zeppelin"
 JSON = {"Content-Type": "application/json"}
@@ -78,9 +78,11 @@ def test_ids_in_addresses_are_checked(
     client = client_of(tokens.admin)
     for path, field in (("reports", "report_id"), ("cases", "case_id")):
         assert check_shape(client.get(f"/v1/{path}/{name}"), 422, "invalid_request")["field"] == field
-    for call in ("extend", "release"):
-        response = client.post(f"/v1/queue/claims/{name}/{call}", json={"token": 1})
+    for call, given in {"extend": {}, "release": {}, "skip": {"reason": "a"}, "transfer": {"reason": "a"}}.items():
+        response = client.post(f"/v1/queue/claims/{name}/{call}", json={"token": 1, **given})
         assert check_shape(response, 422, "invalid_request")["field"] == "claim_id"
+    response = client.post(f"/v1/cases/{name}/withdraw", json={})
+    assert check_shape(response, 422, "invalid_request")["field"] == "case_id"
     assert check_shape(client.get(f"/v1/models/{name}/info"), 422, "invalid_request")["field"] == "version"
     response = client.post(f"/v1/models/{name}/thresholds", json={"intent": "maximum f1", "category": "hate"})
     assert check_shape(response, 422, "invalid_request")["field"] == "version"
@@ -171,7 +173,7 @@ def test_failures_say_nothing_of_their_cause(intake: TestClient, monkeypatch: py
     def fail(*_: object) -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("serving.api.read_report", fail)
+    monkeypatch.setattr("serving.api.queue.read_report", fail)
     error = check_shape(intake.get("/v1/reports/r"), 500, "internal_error")
     assert error["message"] == InternalError().message
 

@@ -157,6 +157,15 @@ def test_what_a_task_raises_reaches_its_request_alone(make: Make) -> None:
     assert fine == [{}]
 
 
+def test_nothing_is_done_for_a_request_that_has_failed(make: Make, waiting: list[int]) -> None:
+    executor, done = make(), list[int]()
+    with pytest.raises(ValueError, match="invalid literal"):
+        asyncio.run(executor.run([partial(int, "x"), *(partial(done.append, i) for i in range(9))]))
+    assert done == []
+    assert waiting[-1] == 0
+    assert asyncio.run(executor.run([dict])) == [{}]
+
+
 def test_a_panic_does_not_end_the_thread(make: Make) -> None:
     class Panic(BaseException):
         pass

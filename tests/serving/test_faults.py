@@ -23,11 +23,13 @@ from benchmarks.client import closed_loop, open_loop, request
 from benchmarks.service import Service
 from models import Scorer, load_bundle, parse_report
 from serving import up
-from serving.cases import read_report
+from serving.accounts.auth import Identity
 from serving.champion import install, set_champion
+from serving.queue.cases import read_report
 from serving.store import Store
 
 pytestmark = pytest.mark.slow
+INTAKE = Identity("intake", "intake", "intake")
 TEXT = "Your parcel waits"
 PLACES = 8  # requests that the service with bad clients handles at once
 CLIENTS = PLACES + 4
@@ -259,7 +261,7 @@ def test_a_stop_lets_requests_finish(keyword_bundle: Path, database_url: str) ->
         assert [result["report_id"] for result in results] == [each["report_id"] for each in batch]
         with closing(Store(service.settings.store_url)) as store:
             for each in single + batch:
-                assert read_report(store, each["report_id"]).report_id == each["report_id"]
+                assert read_report(store, each["report_id"], INTAKE).report_id == each["report_id"]
 
 
 def test_a_stop_does_not_wait_for_ever(keyword_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import Score, Scorer, load_bundle
-from serving.intake import Scored, score
+from serving.queue.intake import Scored, score
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SCALARS = (

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from starlette.types import Message
 
 from models import Report, Score, Scorer
-from serving.api import create_app
+from serving.api.application import create_app
 from serving.errors import Overloaded
 from serving.runtime import Runtime
 from serving.settings import Settings
@@ -47,7 +47,7 @@ def test_a_busy_worker_of_several_lets_connections_go(
     busy: bool,
     closes: bool,
 ) -> None:
-    monkeypatch.setattr("serving.api.SHED_SHARE", 1)
+    monkeypatch.setattr("serving.api.scoring.SHED_SHARE", 1)
     monkeypatch.setattr(type(runtime.executor), "is_busy", busy)
     monkeypatch.setattr(runtime, "settings", runtime.settings.model_copy(update={"workers": workers}))
     assert (intake.post("/v1/score", json=report("r-1", "hello")).headers.get("Connection") == "close") is closes
@@ -63,7 +63,7 @@ def test_before_its_start_one_of_several_workers_says_so(settings: Settings, rep
 def test_a_deadline_that_passed(intake: TestClient, report: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that goes on by a minute whenever somebody looks at it, once when a report's turn comes."""
     moments = itertools.count(time.monotonic(), 60)
-    monkeypatch.setattr("serving.intake.time", SimpleNamespace(monotonic=lambda: next(moments)))
+    monkeypatch.setattr("serving.queue.intake.time", SimpleNamespace(monotonic=lambda: next(moments)))
     batch = {"reports": [report(f"r-{i}", "hello") for i in range(9)]}
     results = intake.post("/v1/score/batch?deadline_ms=500", json=batch).json()["results"]
     assert "violation" in results[0]
@@ -73,7 +73,7 @@ def test_a_deadline_that_passed(intake: TestClient, report: Make, monkeypatch: p
 
 
 def test_nothing_late_is_kept(intake: TestClient, report: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.intake.time", SimpleNamespace(monotonic=lambda: math.inf))
+    monkeypatch.setattr("serving.queue.intake.time", SimpleNamespace(monotonic=lambda: math.inf))
     response = intake.post("/v1/reports?deadline_ms=100", json=report("r-1", "hello"))
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     assert response.json()["error"]["code"] == "deadline_exceeded"
@@ -91,7 +91,7 @@ def test_what_does_not_get_its_turns_is_refused(
 
     with monkeypatch.context() as patch:
         patch.setattr(Scorer, "score", waiting)
-        patch.setattr("serving.api.SCORING_SECONDS", 0.1)
+        patch.setattr("serving.api.scoring.SCORING_SECONDS", 0.1)
         response = intake.post("/v1/reports/batch", json={"reports": [report(f"r-{i}", "hello") for i in range(3)]})
         go.set()
     assert (response.status_code, response.json()["error"]["code"]) == (429, "overloaded")

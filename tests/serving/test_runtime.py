@@ -18,11 +18,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy.exc import IntegrityError
 
 from models import BundleRefused
-from serving import auth, logs
-from serving.api import create_app
+from serving import logs
+from serving.accounts import auth
+from serving.api.application import create_app
 from serving.champion import champion_path, install, set_champion
 from serving.errors import InvalidRequest, NotFound, NotReady, Unauthenticated
-from serving.intake import Scored, score
+from serving.queue.intake import Scored, score
 from serving.runtime import Runtime
 from serving.settings import Settings
 from serving.store import Store, migrate

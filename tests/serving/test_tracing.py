@@ -1,4 +1,4 @@
-"""Traces reach a collector, with the stages of a score and without its text."""
+"""Traces reach a collector, with the stages of a score and without its text or anybody's key."""
 
 import gzip
 import json
@@ -43,13 +43,19 @@ def collector() -> Iterator[tuple[str, "Queue[bytes]"]]:
 def test_a_score_is_traced(collector: tuple[str, "Queue[bytes]"], keyword_bundle: object) -> None:
     endpoint, received = collector
     with closing(Service(bundle=keyword_bundle, traces_endpoint=endpoint)) as service:
-        body = json.dumps({"report_id": "r1", "content": {"text": TEXT}}).encode()
-        headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"http://127.0.0.1:{service.port}/v1/score", body, headers)
-        with urllib.request.urlopen(request, timeout=60):
-            pass
+        comment = {"comment": {"text": TEXT}, "requestedAttributes": {"TOXICITY": {}}}
+        for path, body, key in (
+            (f"/v1alpha1/comments:analyze?key={service.token}", comment, {}),
+            ("/v1/score", {"report_id": "r1", "content": {"text": TEXT}}, {"Authorization": f"Bearer {service.token}"}),
+        ):
+            headers = {"Content-Type": "application/json", **key}
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{service.port}{path}", json.dumps(body).encode(), headers
+            )
+            with urllib.request.urlopen(request, timeout=60):
+                pass
         sent = received.get(timeout=60)
-        while b"/v1/score" not in sent:
+        while b"/v1/score" not in sent or b"comments:analyze" not in sent:
             sent += received.get(timeout=60)
     assert all(stage.encode() in sent for stage in set(STAGES) - {"explain"})
     assert b"marmalade" not in sent

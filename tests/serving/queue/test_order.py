@@ -10,9 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from serving import queue
-from serving.auth import authenticate
+from serving.accounts.auth import authenticate
 from serving.errors import ClaimLapsed
+from serving.queue import claims, overview
 from serving.runtime import Runtime
 from serving.store import Store
 from serving.store.tables import events
@@ -69,7 +69,7 @@ def test_two_reviewers_never_get_the_same(
 
     def work(i: int) -> list[str]:
         found = []
-        while held := queue.claim(stores[i % 2], people[i % 2], lease=LEASE, now=NOW):
+        while held := claims.claim(stores[i % 2], runtime.scorer.policy, people[i % 2], lease=LEASE, now=NOW):
             found.append(held.case_id)
         return found
 
@@ -92,13 +92,13 @@ def test_filters(waiting: Runtime, reviewer: TestClient, intake: TestClient, rep
 
 def test_a_lapsed_lease_goes_to_the_next(waiting: Runtime, tokens: SimpleNamespace) -> None:
     first, second = (authenticate(waiting.store, token) for token in (tokens.reviewer, tokens.reviewer2))
-    old = queue.claim(waiting.store, first, lease=LEASE, now=NOW)
-    new = queue.claim(waiting.store, second, lease=LEASE, now=NOW + LEASE)
+    old = claims.claim(waiting.store, waiting.scorer.policy, first, lease=LEASE, now=NOW)
+    new = claims.claim(waiting.store, waiting.scorer.policy, second, lease=LEASE, now=NOW + LEASE)
     assert old and new
     assert old.case_id == new.case_id
     assert new.token > old.token
     with pytest.raises(ClaimLapsed):
-        queue.extend(waiting.store, first, old.id, old.token, lease=LEASE, now=NOW + LEASE)
+        claims.extend(waiting.store, first, old.id, old.token, lease=LEASE, now=NOW + LEASE)
 
 
 def test_a_lapsed_or_wrong_token_decides_nothing(
@@ -136,7 +136,7 @@ def test_a_decision_knows_where_it_comes_from(waiting: Runtime, reviewer: TestCl
     body = body_of(claim(reviewer), outcome="violation", categories=["violence_threat"], severity=3, action="remove")
     decision = reviewer.post("/v1/decisions", json=body).json()
     assert decision["bundle"] == waiting.scorer.bundle.digest
-    assert decision["policy_version"] == waiting.scorer.bundle.taxonomy.version
+    assert decision["policy_version"] == waiting.scorer.policy.version
     assert (decision["role"], decision["blind"], decision["bulk"]) == ("reviewer", False, False)
     assert 0 <= decision["seconds_spent"] < 60
     assert decision["supersedes"] is None
@@ -248,6 +248,7 @@ def test_the_feed_goes_on_where_it_stopped(waiting: Runtime, reviewer: TestClien
 
 def test_the_overview_counts_what_waits(waiting: Runtime) -> None:
     late = datetime.now(UTC) + timedelta(hours=5)
-    counts = {count.lane: (count.waiting, count.breached) for count in queue.overview(waiting.store, late)}
+    counts = {count.lane: (count.waiting, count.breached) for count in overview.lanes(waiting.store, late)}
     assert counts == {"specialist": (0, 0), "critical": (0, 0), "high": (2, 2), "standard": (0, 0), "low": (1, 0)}
-    assert [row.lane for row in queue.top(waiting.store, 2, specialist=True)] == ["high", "high"]
+    first = overview.top(waiting.store, waiting.scorer.policy, 2, datetime.now(UTC), specialist=True)
+    assert [row.lane for row in first] == ["high", "high"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
-from serving import intake as taking_in
-from serving.intake import Rejected, count_reports, prepared_hash
+from serving.queue import intake as taking_in
+from serving.queue.intake import Rejected, count_reports, prepared_hash
 from serving.runtime import Runtime
 from serving.store import Store
 from serving.store.tables import cases, contents, reports, scores
@@ -101,6 +101,35 @@ def test_two_writers_keep_each_report_once(runtime: Runtime, report: Make, accep
         store.close()
 
 
+def test_a_batch_is_kept_in_one_order_and_answered_in_its_own(
+    runtime: Runtime, report: Make, accept: Accept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [report(f"r-{name}{i}", f"hello {i}", content={"id": name}) for i in range(2) for name in "bca"]
+    seen: list[str] = []
+
+    def look(connection: Any, content_id: str) -> Any:
+        seen.append(content_id)
+        return case_row(connection, content_id)
+
+    case_row = taking_in._case_of
+    monkeypatch.setattr(taking_in, "_case_of", look)
+    answers = accept(runtime.store, runtime.scorer, items, NOW, 0)
+    assert "".join(seen) == "aabbcc"
+    assert [answer.report_id for answer in answers] == [item["report_id"] for item in items]
+    with runtime.store.read() as connection:
+        assert set(connection.execute(select(contents.c.text).where(contents.c.version == 2)).scalars()) == {"hello 1"}
+
+
+def test_a_report_that_joins_costs_the_same_however_many_did_before(
+    runtime: Runtime, report: Make, accept: Accept
+) -> None:
+    statements: list[str] = []
+    accept(runtime.store, runtime.scorer, [report(f"r-{i}", "hello", **ON_C9) for i in range(5)], NOW, 0)
+    event.listen(runtime.store.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    accept(runtime.store, runtime.scorer, [report("r-9", "hello", **ON_C9)], NOW, 0)
+    assert len([each for each in statements if each.startswith("SELECT") and "scores" in each]) == 1  # is it known?
+
+
 def test_texts_are_prepared_before_the_transaction(
     runtime: Runtime, report: Make, monkeypatch: pytest.MonkeyPatch, accept: Accept
 ) -> None:
@@ -125,7 +154,7 @@ def test_texts_are_prepared_before_the_transaction(
     assert set(kept) == {prepared_hash(text) for text in ("great", "b", "changed")}
 
 
-@pytest.mark.parametrize(("stated", "kept"), [("und", None), ("eng", "en"), ("pt-BR", "pt")])
+@pytest.mark.parametrize(("stated", "kept"), [("und", "und"), ("eng", "en"), ("pt-BR", "pt")])
 def test_a_case_keeps_the_language_alone(
     runtime: Runtime, report: Make, stated: str, kept: str | None, accept: Accept
 ) -> None:

@@ -14,10 +14,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from typer.testing import CliRunner
 
+from models.policy import Policy
 from models.taxonomy import Taxonomy
-from serving import imports
 from serving.cli import app
-from serving.past import Reading
+from serving.review import imports
+from serving.review.past import Reading
 from serving.runtime import Runtime
 from serving.store import Store, migrate
 from serving.store.tables import cases, contents, decisions, events, reports, scores
@@ -88,9 +89,9 @@ def store(tmp_path: Path, database_url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def reading(taxonomy: Taxonomy) -> Reading:
+def reading(taxonomy: Taxonomy, policy: Policy) -> Reading:
     """Rows whose columns have the fields' own names."""
-    return Reading({field: field for field in ("text", "outcome", "report_id")}, taxonomy, {}, {})
+    return Reading({field: field for field in ("text", "outcome", "report_id")}, taxonomy, policy, {}, {})
 
 
 def kept(store: Store) -> list[Any]:
@@ -117,7 +118,7 @@ def test_a_history_becomes_decided_cases(run: Import, store: Store, tmp_path: Pa
         "unknown",
     )
     assert [first.bundle, first.seconds_spent, first.selection_probability, first.action, first.note] == [None] * 5
-    assert (second.outcome, second.categories, second.severity, second.language) == ("no_violation", [], None, None)
+    assert (second.outcome, second.categories, second.severity, second.language) == ("no_violation", [], None, "und")
     assert second.created_at == datetime(2024, 3, 2, tzinfo=UTC)
     with store.read() as connection:
         details = connection.execute(select(events.c.detail).where(events.c.kind == "imported")).scalars().all()
@@ -239,6 +240,21 @@ def test_a_dry_run_keeps_nothing(run: Import, store: Store, tmp_path: Path) -> N
     assert "0 decisions would be imported, 2 were here already" in run(
         file, "--columns", COLUMNS, *MEANINGS, "--dry-run"
     )
+
+
+def test_a_dry_run_tells_what_the_import_would(
+    store: Store, reading: Reading, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "BATCH", 2)
+    rows = [
+        {"text": text, "outcome": "no_violation", "report_id": text[0]} for text in ("a", "b", "a", "b, but another")
+    ]
+    tried, done = (
+        list(imports.import_rows(store, reading, rows, lambda *_: None, now, dry_run=dry_run))[-1]
+        for dry_run in (True, False)
+    )
+    assert (tried.new, tried.known, tried.refused) == (2, 1, 1)
+    assert done == tried
 
 
 @pytest.mark.parametrize(
