@@ -7,7 +7,7 @@ from itertools import count
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -22,6 +22,16 @@ def _zone(name: str) -> str:
     return name
 
 
+def _clock(value: object) -> object:
+    # YAML reads 18:00 as a number in base 60, which would pass for seconds.
+    if isinstance(value, int | float):
+        raise ValueError('is a number; write the time in quotes, such as "18:00"')
+    return value
+
+
+Clock = Annotated[time, BeforeValidator(_clock)]
+
+
 class Shift(BaseModel):
     """When one team works: on these days, from `opens` to `closes` by the clocks of its zone, past midnight where it
     closes earlier than it opens.
@@ -31,8 +41,8 @@ class Shift(BaseModel):
 
     zone: Annotated[str, AfterValidator(_zone)]
     days: Annotated[list[Day], Field(min_length=1)]
-    opens: time
-    closes: time
+    opens: Clock
+    closes: Clock
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:

@@ -250,7 +250,7 @@ class ReportAnswer(_Out):
     report_id: str
     case_id: str
     status: Status
-    score: Score
+    score: Annotated[Score | None, Field(description="None for reviewers of a blind case.")]
     decisions: list[Decision]
 
 

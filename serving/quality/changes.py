@@ -76,8 +76,12 @@ def _lanes(old: Policy, new: Policy) -> Iterator[str]:
     for was, now in zip(old.lanes, new.lanes, strict=True):
         if was.service_level_hours != now.service_level_hours:
             yield f"Lane {now.lane}: due in {now.service_level_hours:g} h (before: {was.service_level_hours:g} h)."
-        if was.min_severity != now.min_severity and now.min_severity is not None:
-            yield f"Lane {now.lane}: from severity {now.min_severity:d} on (before: {was.min_severity:d})."
+        if was.min_severity != now.min_severity:
+            yield f"Lane {now.lane}: {_from(now.min_severity)} (before: {_from(was.min_severity)})."
+
+
+def _from(severity: float | None) -> str:
+    return "by a floor alone" if severity is None else f"from severity {severity:g} on"
 
 
 def _levels(old: Policy, new: Policy) -> Iterator[str]:

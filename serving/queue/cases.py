@@ -15,7 +15,7 @@ from serving.queue.stages import APPEAL, ASIDE, QA, SECOND
 from serving.schemas import AppealOut, CaseOut, ContentOut, Decision, ReportAnswer, ReportOut, Status
 from serving.store import Store
 from serving.store.events import record
-from serving.store.tables import UNKNOWN_LANGUAGE, appeals, cases, contents, decisions, golden, reports, scores
+from serving.store.tables import UNKNOWN_LANGUAGE, appeals, cases, claims, contents, decisions, golden, reports, scores
 
 MAX_REPORTS = 100  # a case shows its newest reports; `report_count` says how many there are
 
@@ -28,8 +28,9 @@ def read_case(store: Store, case_id: str, who: Identity, now: datetime) -> CaseO
         # A case whose decision was imported has no report, and so no score.
         score = leading_score(connection, row) if not blind and count_reports(connection, shown(row)) else None
         told = not withheld(connection, row, who)
-        case = view(connection, row, score, with_content=may_see(row, who), with_decisions=told)
-    if row.lane == "specialist" and who.is_specialist:
+        source = row if row.copy_of is None else get(connection, row.copy_of)
+        case = view(connection, row, score, with_content=may_see(source, who), with_decisions=told)
+    if source.lane == "specialist" and who.is_specialist:
         with store.write() as connection:
             record(connection, now, "specialist_opened", case_id, who.id)
     return case
@@ -38,22 +39,27 @@ def read_case(store: Store, case_id: str, who: Identity, now: datetime) -> CaseO
 def read_report(store: Store, report_id: str, who: Identity) -> ReportAnswer:
     """What became of a report. Raises NotFound."""
     with store.read() as connection:
-        found = connection.execute(
-            select(cases, scores.c.score)
-            .select_from(reports)
-            .join(cases, cases.c.id == reports.c.case_id)
+        kept = connection.execute(
+            select(reports.c.case_id, scores.c.score)
             .join(scores, scores.c.score_id == reports.c.score_id)
             .where(reports.c.report_id == report_id)
         ).one_or_none()
-        if found is None:
+        if kept is None:
             raise NotFound("no report has this id", field="report_id")
+        case = _own_copy(connection, kept.case_id, who) or get(connection, kept.case_id)
         return ReportAnswer(
             report_id=report_id,
-            case_id=found.id,
-            status=status_of(found),
-            score=Score.model_validate(found.score),
-            decisions=[] if withheld(connection, found, who) else decisions_of(connection, found.id),
+            case_id=case.id,
+            status=status_of(case),
+            score=None if case.blind and who.role != "intake" else Score.model_validate(kept.score),
+            decisions=[] if withheld(connection, case, who) else decisions_of(connection, case.id),
         )
+
+
+def _own_copy(connection: Connection, case_id: str, who: Identity) -> Row[Any] | None:
+    """The copy of a golden case that this caller was given, who is not told that it is one."""
+    given = select(claims.c.case_id).where(claims.c.case_id == cases.c.id, claims.c.reviewer == who.id)
+    return connection.execute(select(cases).where(cases.c.copy_of == case_id, given.exists()).limit(1)).one_or_none()
 
 
 def may_see(case: Row[Any], who: Identity) -> bool:
@@ -236,9 +242,11 @@ def decisions_of(connection: Connection, case_id: str) -> list[Decision]:
 
 def read_decisions(connection: Connection, condition: Any, limit: int | None = None) -> list[Decision]:
     """The decisions that fit a condition, in order."""
+    source = cases.alias("source")
     rows: Sequence[Row[Any]] = connection.execute(
-        select(decisions, cases.c.content_id)
+        select(decisions, source.c.content_id)
         .join(cases, cases.c.id == decisions.c.case_id)
+        .join(source, source.c.id == func.coalesce(cases.c.copy_of, cases.c.id))
         .where(condition)
         .order_by(decisions.c.seq)
         .limit(limit)

@@ -14,10 +14,11 @@ from serving.accounts.auth import Identity
 from serving.errors import ClaimLapsed
 from serving.quality import golden
 from serving.queue import fronts
+from serving.queue.cases import withdraw_copies
 from serving.queue.claim_log import NO_CLAIM, Ending, begin, end, lapse
 from serving.queue.placing import place, special
 from serving.queue.reach import Reach, may_open, reach
-from serving.queue.stages import FIRST, GOLDEN
+from serving.queue.stages import APPEAL, FIRST, GOLDEN
 from serving.store import Store
 from serving.store.events import record
 from serving.store.tables import cases, people
@@ -167,6 +168,7 @@ def transfer(store: Store, policy: Policy, who: Identity, claim_id: str, token: 
         row = held_case(connection, who, claim_id, token, now)
         values = _WAITS_AGAIN if row.stage == GOLDEN else {**_WAITS_AGAIN, **_to_specialists(policy, row, now)}
         connection.execute(update(cases).where(cases.c.id == row.id).values(updated_at=now, **values))
+        withdraw_copies(connection, row.id, now)
         end(connection, claim_id, now, "transferred", reason, row.content_version)
         record(connection, now, "transferred", row.id, who.id, claim_id=claim_id)
     return str(row.id)
@@ -175,4 +177,6 @@ def transfer(store: Store, policy: Policy, who: Identity, claim_id: str, token: 
 def _to_specialists(policy: Policy, row: Row[Any], now: datetime) -> dict[str, Any]:
     """Where a case is from now on; it is due as one that came now, or before."""
     moved = special(Priority.model_validate(row.priority_detail), policy.due(SPECIALIST, now))
-    return {**place(policy, moved, row.waits_since or now), "stage": FIRST, "blind": False}
+    # An appeal stays one: whoever decided the case before, a specialist too, is not asked again.
+    stage = APPEAL if row.stage == APPEAL else FIRST
+    return {**place(policy, moved, row.waits_since or now), "stage": stage, "blind": False}

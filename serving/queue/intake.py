@@ -23,7 +23,7 @@ from serving.logs import log, where
 from serving.queue.brigades import is_brigade
 from serving.queue.cases import take_from_others
 from serving.queue.draws import drawn
-from serving.queue.placing import content_of, kept_special, level_of, place
+from serving.queue.placing import content_of, joined, kept_special, level_of, place
 from serving.queue.stages import FIRST, QA, SECOND
 from serving.store import Store
 from serving.store.events import record
@@ -211,8 +211,10 @@ def _join_case(
         raises = True
         standing = Priority.model_validate(case.priority_detail)
         joint = of_case([standing, item.score.priority])
-        if joint.value == item.score.priority.value:
+        if changed:
             values |= content_of(item.score)
+        else:
+            values |= joined(case, item.score, leads=joint.value == item.score.priority.value)
         values |= place(policy, joint, case.waits_since)
         if changed and case.stage in (SECOND, QA):
             values["stage"] = FIRST  # of what it says now nobody has an opinion yet

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, Select, exists, func, literal_column, or
 from models.policy import SPECIALIST, Lane, Policy
 from serving.accounts.people import Profile
 from serving.logs import log, where
+from serving.queue.claims import free_lapsed
 from serving.queue.reach import STAGES
 from serving.queue.stages import APPEAL, FIRST, QA, SECOND
 from serving.store import Store
@@ -65,6 +66,7 @@ def alert(store: Store, policy: Policy, url: str, now: datetime, send: Send = po
 
     The message holds ids, lanes and due times, and never a text.
     """
+    store.retrying(lambda connection: free_lapsed(connection, now))  # else it would wait for the next who claims one
     with store.read() as connection:
         if not _unattended(connection, policy, now):
             return 0

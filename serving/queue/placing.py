@@ -23,14 +23,24 @@ def place(policy: Policy, priority: Priority, since: datetime) -> dict[str, Any]
     }
 
 
-def content_of(score: Score) -> dict[str, Any]:
-    """The columns of a case that say who may take it and what it may do to them."""
-    likeliest = score.categories[0] if score.categories else None
+def content_of(*scores: Score) -> dict[str, Any]:
+    """The columns of a case that say who may take it and what it may do to them: the category of the report of most
+    harm, and the worst severity of any, of all on what the content says now.
+    """
+    first = max(scores, key=lambda score: score.priority.value)
+    likeliest = first.categories[0] if first.categories else None
     named = likeliest is not None and (likeliest.flagged or likeliest.probability)
     return {
         "category": likeliest.category if likeliest and named else NO_CATEGORY,
-        "severity": level_of(score) if score.severity else None,
+        "severity": max((level_of(score) for score in scores if score.severity), default=None),
     }
+
+
+def joined(case: Row[Any], score: Score, *, leads: bool) -> dict[str, Any]:
+    """These columns after one more report on the same content, which `leads` if it is of most harm."""
+    said = content_of(score)
+    known = [level for level in (case.severity, said["severity"]) if level is not None]
+    return {"category": said["category"] if leads else case.category, "severity": max(known, default=None)}
 
 
 def special(priority: Priority, due_at: datetime) -> Priority:

@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
-from models import Report, Scorer
+from models import Report, Score, Scorer
 from models.errors import MissingData
 from models.policy import SPECIALIST, Policy
 from models.priority import of_case
 from models.score import Priority
 from serving.queue.cases import take_from_others
-from serving.queue.placing import kept_special, place
+from serving.queue.placing import content_of, kept_special, place
 from serving.settings import Settings
 from serving.store import Store
 from serving.store.tables import cases, reports, scores
@@ -56,11 +56,12 @@ def put_in_force(settings: Settings, path: Path) -> Policy:
 
 @dataclass(frozen=True)
 class Move:
-    """A waiting case, where it is, and where a policy puts it."""
+    """A waiting case, where it is, where a policy puts it, and the columns that say what it holds."""
 
     case_id: str
     before: Priority
     after: Priority
+    content: dict[str, Any]
 
     @property
     def changes(self) -> bool:
@@ -77,10 +78,10 @@ def moves(store: Store, scorer: Scorer) -> Iterator[list[Move]]:
 
 
 def _batch(store: Store, scorer: Scorer, after: str) -> list[Move]:
-    waiting: Select[Any] = select(cases.c.id, cases.c.lane, cases.c.priority_detail, cases.c.waits_since)
-    waiting = waiting.where(WAITS, cases.c.id > after).order_by(cases.c.id).limit(BATCH)
-    told: Select[Any] = select(reports.c.case_id, reports.c.body, reports.c.received_at, scores.c.created_at)
-    told = told.join(scores, scores.c.score_id == reports.c.score_id).where(reports.c.raises)
+    columns = (cases.c.id, cases.c.lane, cases.c.priority_detail, cases.c.waits_since, cases.c.content_version)
+    waiting: Select[Any] = select(*columns).where(WAITS, cases.c.id > after).order_by(cases.c.id).limit(BATCH)
+    said = (reports.c.case_id, reports.c.content_version, reports.c.body, reports.c.received_at, scores.c.created_at)
+    told: Select[Any] = select(*said).join(scores, scores.c.score_id == reports.c.score_id).where(reports.c.raises)
     raising: dict[str, list[Row[Any]]] = defaultdict(list)
     with store.read() as connection:
         rows = connection.execute(waiting).all()
@@ -97,14 +98,18 @@ def _move(scorer: Scorer, case: Row[Any], raising: Sequence[Row[Any]]) -> Move:
     before = Priority.model_validate(case.priority_detail)
     earlier: list[Priority] = []
     later: list[Priority] = []
+    latest: list[Score] = []  # of what the content says now
     for row in raising:
-        found = scorer.score(Report.model_validate(row.body), received_at=row.received_at).priority
-        (later if row.created_at >= case.waits_since else earlier).append(found)
+        found = scorer.score(Report.model_validate(row.body), received_at=row.received_at)
+        (later if row.created_at >= case.waits_since else earlier).append(found.priority)
+        if row.content_version == case.content_version:
+            latest.append(found)
     if earlier:  # it waits for another look, whose clock started with that, and not with the reports of before
         joint = of_case(earlier)
         earlier = [joint.model_copy(update={"due_at": scorer.policy.due(joint.lane, case.waits_since)})]
     after = of_case(earlier + later)
-    return Move(case.id, before, kept_special(case, after, before.due_at))
+    content = content_of(*latest) if latest else {}
+    return Move(case.id, before, kept_special(case, after, before.due_at), content)
 
 
 def place_anew(store: Store, policy: Policy, found: list[Move]) -> None:
@@ -116,7 +121,7 @@ def place_anew(store: Store, policy: Policy, found: list[Move]) -> None:
             wanted = select(cases).where(WAITS, cases.c.id == move.case_id)
             row = connection.execute(wanted.with_for_update()).one_or_none()
             if row and Priority.model_validate(row.priority_detail) == move.before:
-                values = place(policy, move.after, row.waits_since)
+                values = move.content | place(policy, move.after, row.waits_since)
                 if move.after.lane == SPECIALIST != row.lane:
                     values |= take_from_others(connection, row, now)
                 connection.execute(update(cases).where(cases.c.id == row.id).values(values))

@@ -18,7 +18,7 @@ from serving.queue.claim_log import NO_CLAIM, end
 from serving.queue.claims import held_case
 from serving.queue.stages import ASIDE, FIRST, SECOND, role_in
 from serving.review import alike, second_looks
-from serving.review.second_looks import Verdict
+from serving.review.second_looks import VERDICTS, Verdict
 from serving.schemas import Decision, DecisionFeed, DecisionIn
 from serving.store import Store
 from serving.store.events import record
@@ -67,7 +67,7 @@ def decide(
             raise DecisionConflict(message, field="decision_id")
         decision = read_decisions(connection, decisions.c.seq == seq)[0]
         if decision.role in ASIDE:  # whoever made it is not told that it was a test
-            return decision.model_copy(update={"role": role_in(FIRST, who.role)})
+            return decision.model_copy(update={"role": role_in(FIRST, who.role), "selection_probability": None})
         return decision
 
     return store.retrying(work)
@@ -144,8 +144,9 @@ def _decide(
 def _insert(connection: Connection, policy: Policy, case: Row[Any], given: DecisionIn, values: dict[str, Any]) -> int:
     """Keep one decision, end its case's claim and send the case on; return the decision's number."""
     before = second_looks.standing(connection, case.id)
-    # What is kept aside replaces nothing: the decision before it goes on to stand.
-    supersedes = before.seq if before and case.stage not in ASIDE else None
+    # What is kept aside replaces nothing, nor does what leaves a verdict as it was: the one before goes on to stand.
+    settles = given.outcome in VERDICTS or (before is not None and before.outcome not in VERDICTS)
+    supersedes = before.seq if before and settles and case.stage not in ASIDE else None
     values = {"seconds_spent": None, **values, "supersedes": supersedes}
     if case.stage == SECOND:
         values["selection_probability"] = policy.quality.double_share or None

@@ -46,11 +46,13 @@ def agree(one: Verdict | Row[Any], other: Verdict | Row[Any]) -> bool:
 
 
 def standing(connection: Connection, case_id: str) -> Row[Any] | None:
-    """The decision that stands for a case: the last, without second opinions and those that were taken back."""
+    """The decision that stands for a case: the last verdict, or where there is none the last decision; without second
+    opinions and those that were taken back.
+    """
     return connection.execute(
         select(decisions)
         .where(decisions.c.case_id == case_id, decisions.c.role.not_in(ASIDE), decisions.c.retracted_at.is_(None))
-        .order_by(decisions.c.seq.desc())
+        .order_by(decisions.c.outcome.in_(VERDICTS).desc(), decisions.c.seq.desc())
         .limit(1)
     ).one_or_none()
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from serving.accounts.auth import Identity
 from serving.errors import DecisionFinal, NotFound
+from serving.queue.cases import get, shown
 from serving.queue.claim_log import NO_CLAIM, begin
 from serving.queue.claims import Claim
 from serving.queue.reach import may_open
@@ -92,7 +93,7 @@ def _take_back(
     case = connection.execute(select(cases).where(cases.c.id == decision.case_id)).one()
     later = select(decisions.c.seq).where(decisions.c.case_id == case.id, decisions.c.seq > decision.seq)
     moved_on = case.status in ("claimed", "withdrawn") or connection.execute(later.limit(1)).first() is not None
-    if moved_on or not may_open(who, case.lane):
+    if moved_on or not may_open(who, get(connection, shown(case)).lane):
         raise DecisionFinal("the case has moved on since, so that this can no longer be undone")
     connection.execute(update(decisions).where(decisions.c.seq == decision.seq).values(retracted_at=now))
     record(connection, now, "retracted", case.id, who.id, decision_id=decision.decision_id)

@@ -70,6 +70,11 @@ def test_exactly_so_much_working_time_has_passed(
     assert passed == pytest.approx(timedelta(hours=hours), abs=timedelta(milliseconds=1))
 
 
+def test_hours_without_quotes_are_refused() -> None:
+    with pytest.raises(ValidationError, match="in quotes"):  # YAML reads 17:00 as 1020
+        Shift.model_validate({"zone": "UTC", "days": ["mon"], "opens": "09:00", "closes": 1020})
+
+
 @pytest.mark.parametrize(
     "wrong", [{"zone": "Europe/Atlantis"}, {"closes": "09:00"}, {"days": []}, {"days": ["funday"]}]
 )

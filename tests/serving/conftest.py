@@ -272,7 +272,7 @@ class Desk:
         shares = Quality(golden_share=golden_share, double_share=double_share)
         self.scorer = runtime.scorer.under(runtime.scorer.policy.model_copy(update={"quality": shares}))
         self.policy = self.scorer.policy
-        self.now, self.made = NOON, 0
+        self.now, self.made, self.undo = NOON, 0, timedelta(0)
 
     def claim(self, who: Identity) -> claims.Claim | None:
         self.now += timedelta(seconds=1)
@@ -291,7 +291,7 @@ class Desk:
             outcome=outcome,
             **fields,
         )
-        return decisions.decide(self.store, self.scorer, who, given, self.now)
+        return decisions.decide(self.store, self.scorer, who, given, self.now, undo=self.undo)
 
     def case(self, case_id: str) -> Any:
         with self.store.read() as connection:

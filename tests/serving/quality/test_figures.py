@@ -19,7 +19,7 @@ from serving.quality.figures import FEWEST, own, totals
 from serving.queue import claims
 from serving.queue.policies import moves
 from serving.queue.stages import FIRST, QA, SECOND
-from serving.review import decisions, undo
+from serving.review import decisions, second_looks, undo
 from serving.review.second_looks import agree, is_drawn, opinions
 from serving.runtime import Runtime
 from serving.store.tables import cases, events
@@ -108,6 +108,17 @@ def test_disagreement_goes_to_qa_whose_decision_supersedes(desk: Any, team: Simp
         roles = connection.execute(select(kept.c.role).order_by(kept.c.seq)).scalars().all()
     assert roles == ["reviewer", "second", "qa"]
     assert len(read_decisions(desk.store, ["violence_threat"])) == 1
+
+
+def test_who_cannot_decide_leaves_the_verdict_as_it_was(desk: Any, team: SimpleNamespace) -> None:
+    case_id = one_more(desk, team.reviewer, **THREAT)
+    one_more(desk, team.reviewer2)
+    assert one_more(desk, team.qa, outcome="cannot_decide") == case_id
+    assert fed(desk) == [("reviewer", "violation", None), ("qa", "cannot_decide", None)]
+    with desk.store.read() as connection:
+        stands = second_looks.standing(connection, case_id)
+    assert stands is not None
+    assert stands.role == "reviewer"
 
 
 def test_what_may_be_undone_is_not_fed(desk: Any, team: SimpleNamespace) -> None:

@@ -11,11 +11,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from serving.console import around
-from serving.errors import Forbidden, InvalidRequest, NotFound
+from serving.errors import DecisionFinal, Forbidden, InvalidRequest, NotFound
 from serving.quality import figures, golden
+from serving.queue import cases as reading
 from serving.queue import claims, overview
 from serving.queue.intake import count_reports
-from serving.review import decisions
+from serving.review import decisions, undo
 from serving.runtime import Runtime
 from serving.store.tables import cases
 from serving.store.tables import claims as claim_log
@@ -39,7 +40,8 @@ def desk(desk_of: DeskOf) -> Any:
 @pytest.fixture
 def known(runtime: Runtime, desk: Any, team: SimpleNamespace, report: Make, accept: Accept) -> str:
     """A threat that the admin decided and QA made golden; and a joke and another threat that wait."""
-    accept(runtime.store, runtime.scorer, [report("threat", "We will ambush you", reason="threat")], START, 0)
+    threat = report("threat", "We will ambush you", reason="threat", content={"id": "threat"})
+    accept(runtime.store, runtime.scorer, [threat], START, 0)
     held = desk.claim(team.admin)
     assert held
     desk.decide(team.admin, held, "violation", categories=["violence_threat"], severity=3)
@@ -235,6 +237,40 @@ def test_what_turns_special_is_taken_away(
     other = desk.claim(team.reviewer2)
     assert other
     assert desk.case(other.case_id).copy_of is None
+
+
+@pytest.mark.parametrize("transferred", [False, True], ids=["reported", "transferred"])
+def test_a_copy_shows_nothing_more_once_its_case_is_the_specialists(
+    runtime: Runtime, desk: Any, team: SimpleNamespace, report: Make, accept: Accept, known: str, transferred: bool
+) -> None:
+    done, held = desk.claim(team.reviewer), desk.claim(team.reviewer2)
+    assert desk.case(done.case_id).copy_of == desk.case(held.case_id).copy_of == known
+    desk.undo = LEASE
+    decision = desk.decide(team.reviewer, done)
+    reason = "threat" if transferred else "csam"
+    fields = {"reason": reason, "content": {"id": "threat"}, "exposure": {"views": 10**6}}
+    again = report("again", "We will ambush you at noon", **fields)
+    accept(runtime.store, runtime.scorer, [again], desk.now, 0)
+    if transferred:
+        hand = desk.claim(team.admin)
+        assert hand.case_id == known
+        claims.transfer(runtime.store, desk.policy, team.admin, hand.id, hand.token, "Not for me", desk.now)
+    assert (desk.case(known).lane, desk.case(held.case_id).status) == ("specialist", "withdrawn")
+    assert reading.read_case(runtime.store, done.case_id, team.reviewer, desk.now).content is None
+    with pytest.raises(DecisionFinal):
+        undo.retract(runtime.store, team.reviewer, decision.decision_id, lambda: desk.now, lease=LEASE)
+
+
+def test_nothing_that_reviewers_may_ask_for_tells_a_test(
+    runtime: Runtime, desk: Any, team: SimpleNamespace, known: str
+) -> None:
+    held = desk.claim(team.reviewer)
+    shown = reading.read_case(runtime.store, held.case_id, team.reviewer, desk.now)
+    told = reading.read_report(runtime.store, "threat", team.reviewer)
+    assert (told.case_id, told.status, told.decisions) == (held.case_id, "claimed", [])
+    assert reading.read_report(runtime.store, "threat", team.intake).case_id == known
+    decision = desk.decide(team.reviewer, held)
+    assert (decision.content_id, decision.role, decision.selection_probability) == (shown.content.id, "reviewer", None)
 
 
 @pytest.mark.parametrize("role", ["reviewer", "specialist", "scientist", "manager", "intake"])

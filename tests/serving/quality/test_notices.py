@@ -125,6 +125,9 @@ def test_a_policy_is_told_by_what_reviewers_go_by(policy: Policy, policy_with: C
     (change,) = of_policies(policy, policy_with(lambda raw: raw.update(version="2")))
     assert "weighed anew" in change.lines[0]
     assert of_policies(policy, policy_with(lambda raw: raw["exposure"].update(unknown_views=7))) == []
+    by_floors = policy_with(lambda raw: (raw["lanes"][1].update(min_severity=None), raw["care"].update(severe_from=3)))
+    assert of_policies(policy, by_floors)[0].lines == ["Lane critical: by a floor alone (before: from severity 4 on)."]
+    assert of_policies(by_floors, policy)[0].lines == ["Lane critical: from severity 4 on (before: by a floor alone)."]
 
 
 def test_it_is_told_once_however_many_processes_see_it(runtime: Runtime, bundle_with: Callable[..., Bundle]) -> None:

@@ -13,21 +13,22 @@ from serving.accounts.auth import Identity
 from serving.queue import claims, fronts, overview
 from serving.queue.reach import MOST_CELLS, Reach
 from serving.runtime import Runtime
-from tests.serving.queue.steps import JOKE, LEASE, NOW, Accept, Make, send, take, token_of
+from tests.serving.queue.steps import JOKE, LEASE, NOW, Accept, Make, send, token_of
 
 
 def test_a_claim_takes_few_statements(
-    runtime: Runtime, accept: Accept, report: Make, person: Callable[..., Identity]
+    runtime: Runtime, accept: Accept, report: Make, person: Callable[..., Identity], desk_of: Callable[..., Any]
 ) -> None:
     send(runtime, accept, report, **{f"joke{i}": JOKE for i in range(3)})
-    who, statements = person(), list[str]()
-    take(runtime, who)
+    desk, who, statements = desk_of(golden_share=0), person(), list[str]()
+    assert desk.claim(who)
     note = lambda *given: "BEGIN" in given[2] or statements.append(given[2])  # noqa: E731
     event.listen(runtime.store.engine, "before_cursor_execute", note)
-    take(runtime, who, NOW + timedelta(seconds=1))
+    assert desk.claim(who)
     assert len(statements) == 5, statements
     statements.clear()
-    assert claims.claim(runtime.store, runtime.scorer.policy, who, lease=LEASE, now=NOW + 2 * LEASE)
+    desk.now += 2 * LEASE
+    assert desk.claim(who)
     assert len(statements) == 7, statements  # however many leases ran out
 
 

@@ -106,6 +106,13 @@ def test_a_claim_shows_that_somebody_is_there(urgent: Runtime, outbox: Outbox) -
     assert tell(urgent, outbox, SOON) == 1
 
 
+def test_what_somebody_left_behind_is_told_of_too(urgent: Runtime, outbox: Outbox) -> None:
+    who = urgent.identities.find(create_token(urgent.store, "a machine", "specialist"))
+    for _ in range(3):
+        assert claims.claim(urgent.store, urgent.scorer.policy, who, lease=timedelta(minutes=15), now=NOW)
+    assert tell(urgent, outbox, SOON) == 2
+
+
 def test_what_could_not_be_sent_is_sent_again(urgent: Runtime, outbox: Outbox) -> None:
     outbox.works = False
     with pytest.raises(OSError):

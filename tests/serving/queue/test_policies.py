@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.policy import SPECIALIST, Policy
 from serving.queue import claims, policies
@@ -98,6 +98,20 @@ def test_an_escalated_case_keeps_the_time_that_its_reports_set(
     put("hello", due_by="2026-11-22T12:10:00Z")
     desk.decide(team.reviewer, desk.claim(team.reviewer), "escalate")
     assert not moved(runtime)[0].changes
+
+
+def test_what_a_case_holds_follows_its_text(runtime: Runtime, put: Put) -> None:
+    put("a useless discount", exposure={"views": 5 * 10**6})
+    put("We will ambush you", NOW + timedelta(minutes=1))
+    threat = row_of(runtime)
+    assert (threat.category, threat.lane, threat.severity) == ("violence_threat", "high", 3)
+    assert moved(runtime)[0].content == {"category": "violence_threat", "severity": 3}
+    put("We will ambush you", NOW + timedelta(minutes=2), reason="spam")
+    assert (row_of(runtime).category, row_of(runtime).severity) == ("violence_threat", 3)
+    with runtime.store.write() as connection:
+        connection.execute(update(cases).values(category="spam", severity=2))  # as another bundle had it
+    policies.place_anew(runtime.store, runtime.scorer.policy, moved(runtime))
+    assert (row_of(runtime).category, row_of(runtime).severity) == ("violence_threat", 3)
 
 
 def test_a_held_case_is_placed_anew_too_and_leaves_who_may_not_see_it(

@@ -76,6 +76,20 @@ def test_an_appeal_goes_to_somebody_else(
     assert claim(client_of(tokens.admin))["case"]["id"] == decided
 
 
+def test_an_appeal_that_specialists_get_goes_to_somebody_else_too(
+    intake: TestClient, report: Make, client_of: ClientOf, tokens: SimpleNamespace
+) -> None:
+    intake.post("/v1/reports", json=report("r-1", "We will ambush you", content={"id": "c"}))
+    specialist, qa = client_of(tokens.specialist), client_of(tokens.qa)
+    violation = {"outcome": "violation", "categories": ["violence_threat"], "severity": 3}
+    assert specialist.post("/v1/decisions", json=body_of(claim(specialist), "d-1", **violation)).status_code == 200
+    appeal(intake, statement="We are rehearsing a play")
+    held = claim(qa)["claim"]
+    given = {"token": held["token"], "reason": "A child plays in it"}
+    assert qa.post(f"/v1/queue/claims/{held['id']}/transfer", json=given).status_code == 204
+    assert claim(specialist) is None
+
+
 def test_the_same_appeal_twice_at_once_gives_the_same_answer(decided: str, intake: TestClient) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: appeal(intake), range(8)))
