@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def retrain(options: Options, store: Store, champion: Bundle, weights: Path | No
     if len(decided) < MIN_DECISIONS:
         raise MissingData(f"{len(decided)} usable decisions in the store; retraining needs at least {MIN_DECISIONS}")
     suggested = read_suggestions(store, learned)
-    corpus, used = _corpus(options, decided, suggested, learned, frozen=weights is None)
+    corpus, used = _corpus(options, decided, suggested, champion, frozen=weights is None)
     listing = _listing(champion.manifest.training_data, used, corpus)
     work = options.runs / f"retrain-{champion.digest[-12:]}"
     shutil.rmtree(work, ignore_errors=True)
@@ -59,13 +60,17 @@ def retrain(options: Options, store: Store, champion: Bundle, weights: Path | No
 
 
 def _corpus(
-    options: Options, decided: list[Decided], suggested: list[Example], learned: list[str], *, frozen: bool
+    options: Options, decided: list[Decided], suggested: list[Example], champion: Bundle, *, frozen: bool
 ) -> tuple[Corpus, list[dict[str, Any]]]:
-    """Authored rows, the public sources where at hand, and the decisions, split by time; and a listing of them."""
+    """Authored rows, the public sources where at hand, and the decisions, split by time; and a listing of them.
+
+    A text that was decided often counts once, as it was decided last. None that the champion may have learnt from is
+    held out.
+    """
     examples, listing = read_examples(options)
     examples += [found.example for found in decided]
     examples += suggested
-    corpus = build(examples, [*outputs_of(learned), AUXILIARY], progress=True)
+    corpus = build(examples, [*outputs_of(champion.taxonomy.learned), AUXILIARY], progress=True)
     splits, sources = corpus.splits.copy(), corpus.sources
     if frozen:  # the champion's embeddings have seen the public training texts: they would teach its heads nothing new
         splits[(splits == "train") & ~np.isin(sources, (*OURS, SUGGESTED))] = "dropped"
@@ -76,10 +81,13 @@ def _corpus(
     first_test = int(len(order) * (1 - HELD_OUT))
     first_held = int(len(order) * (1 - HELD_OUT - CALIBRATED))
     part = {c: "train" if i < first_held else "calibrate" if i < first_test else "test" for i, c in enumerate(order)}
-    splits[mine] = [
-        part[int(cluster)] if corpus.texts[i] else "dropped"
-        for i, cluster in zip(mine, corpus.clusters[mine], strict=True)
-    ]
+    if DECISIONS in {row["name"] for row in champion.manifest.training_data}:
+        made = datetime.fromisoformat(champion.manifest.created)
+        learnt = {int(c) for c, one in zip(corpus.clusters[mine], decided, strict=True) if one.at <= made}
+        part |= dict.fromkeys((c for c in learnt if part[c] == "test"), "train")
+    splits[mine] = "dropped"
+    last = mine[list(newest.values())]
+    splits[last] = [part[int(corpus.clusters[i])] if corpus.texts[i] else "dropped" for i in last]
     if suggested:
         listing.append({"name": SUGGESTED, "title": "Suggested scores", "licence": "the operator's own", "sha256": ""})
     # A decided text that stands on another side elsewhere would leak: the decision's side wins.

@@ -15,7 +15,9 @@ from serving.perspective.spans import Span, sentences, utf16
 
 @dataclass(frozen=True)
 class Read:
-    """What one text says: the score of each attribute, and the languages that were detected."""
+    """What one text says: the score of each attribute, of none in a language that is not read, and the languages that
+    were detected.
+    """
 
     scores: dict[str, float]
     detected: list[str]
@@ -45,8 +47,8 @@ class Analysis:
         places = utf16(text, self._spans if parts else [(0, len(text))])
         found = {}
         for name, wanted in self._wanted.items():
-            value = comment.scores[self._meant[name]]
-            if wanted is None or wanted.score_threshold is None or value >= wanted.score_threshold:
+            value = comment.scores.get(self._meant[name])
+            if value is not None and value >= ((wanted and wanted.score_threshold) or 0):
                 found[name] = {
                     "spanScores": [
                         {"begin": begin, "end": end, "score": _score(part.scores[self._meant[name]])}
@@ -72,8 +74,9 @@ class Analysis:
 
     def _read_comment(self) -> Read:
         stated, first = self._request.languages or [], next(iter(self._wanted))
-        prepared, detected = settle(self._scorer, self._request.text, stated, first)
-        return Read(self._scores(prepared), detected)
+        drop = bool(self._request.drop_unsupported_attributes)
+        prepared, detected = settle(self._scorer, self._request.text, stated, first, drop=drop)
+        return Read({} if prepared is None else self._scores(prepared), detected)
 
     def _read_part(self, text: str) -> Read | None:
         prepared = self._scorer.look(text).text

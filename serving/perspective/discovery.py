@@ -78,6 +78,7 @@ def _schemas() -> dict[str, Any]:
             requestedAttributes=_by_name("AttributeParameters"),
             spanAnnotations=_flag(),
             doNotStore=_flag(),
+            dropUnsupportedAttributes=_flag(),
         ),
         _schema(
             "AnalyzeCommentResponse",

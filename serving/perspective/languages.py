@@ -13,12 +13,14 @@ UNKNOWN = "und"
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 
 
-def settle(scorer: Scorer, text: str, stated: Sequence[str], attribute: str) -> tuple[str, list[str]]:
+def settle(
+    scorer: Scorer, text: str, stated: Sequence[str], attribute: str, *, drop: bool = False
+) -> tuple[str | None, list[str]]:
     """A comment as prepared, and its detected language.
 
     Callers who state languages that are read, and no other, are believed. Raises Refused for a comment that says
     nothing, and in the name of `attribute` where no stated language is read, or where others are and the comment is in
-    none that is.
+    none that is; with `drop` the text is then None instead.
     """
     look, read = scorer.look(text), scorer.bundle.manifest.languages
     if not look.text:
@@ -27,6 +29,8 @@ def settle(scorer: Scorer, text: str, stated: Sequence[str], attribute: str) -> 
     named = [tag for tag in stated if primary_language(tag) is not None]
     unread = [tag if _TAG.fullmatch(tag) else UNKNOWN for tag in named if primary_language(tag) not in read]
     if (unread and (look.is_foreign or len(unread) == len(named))) or (look.is_foreign and not named):
+        if drop:
+            return None, detected
         raise _unsupported(attribute, detected, unread)
     return look.text, detected
 

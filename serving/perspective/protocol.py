@@ -93,6 +93,7 @@ class AnalyzeRequest(_Request):
     requested_attributes: dict[str, AttributeParameters | None] | None = None
     span_annotations: bool | None = None
     do_not_store: bool | None = None
+    drop_unsupported_attributes: bool | None = None
 
 
 class SuggestRequest(_Request):

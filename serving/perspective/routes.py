@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from serving.accounts.auth import SCORERS, Identity
 from serving.api.scoring import in_turn
 from serving.errors import Unauthenticated
+from serving.http.routes import DirectRoute
 from serving.perspective import discovery, suggestions
 from serving.perspective.analysis import Analysis
 from serving.perspective.errors import Refused, bad_key
@@ -22,7 +23,7 @@ SCALE_HEADER = "X-Frontline-Scale"  # "perspective", or "probability" where the 
 def install(app: FastAPI, runtime: Runtime) -> None:
     """Add the protocol to an application; it has a discovery document of its own, and is not in /openapi.json."""
     scales = Scales(runtime.settings.perspective_mapping)
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, route_class=DirectRoute)
 
     async def analyze(request: Request) -> Response:
         await _caller(request, runtime)
@@ -31,11 +32,10 @@ def install(app: FastAPI, runtime: Runtime) -> None:
     async def suggest(request: Request) -> Response:
         return await _suggest(request, runtime, await _caller(request, runtime))
 
-    # Starlette's plain routes: these endpoints take a request and nothing else.
-    router.add_route(ANALYZE, analyze, methods=["POST"])
-    router.add_route(SUGGEST, suggest, methods=["POST"])
+    router.add_api_route(ANALYZE, analyze, methods=["POST"])
+    router.add_api_route(SUGGEST, suggest, methods=["POST"])
     for path in discovery.PATHS:
-        router.add_route(path, discovery.answer, methods=["GET"])
+        router.add_api_route(path, discovery.answer)
     app.include_router(router)
 
 

@@ -1,5 +1,6 @@
 """The demand that staff has to meet: from a world, or from what the operator's own store has seen."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -36,10 +37,12 @@ def of_world(plan: Plan, per_week: float | None, seed: int = 1) -> Demand:
 
 
 def of_store(store: Store, policy: Policy, weeks: int, now: datetime) -> Demand:
-    """The demand of the last weeks by the store: when cases came, and how long decisions in each lane took.
+    """The demand of the last weeks by the store: when cases came, how often they were looked at, and for how long.
 
-    Past decisions that were imported and golden cases did not come as reports, and do not count. Where fewer than
-    twenty decisions were made in a lane, the policy's `minutes_per_case` count. Raises MissingData.
+    Past decisions that were imported and golden cases did not come as reports, and do not count. A case that waits for
+    second looks, QA, an appeal or after coming back counts as often as cases of its lane were looked at in the mean.
+    Where fewer than twenty decisions were made in a lane, one look and the policy's `minutes_per_case` count. Raises
+    MissingData.
     """
     since = now - timedelta(weeks=weeks)
     imported = exists().where(decisions.c.case_id == cases.c.id, decisions.c.role == IMPORTED)
@@ -50,14 +53,9 @@ def of_store(store: Store, policy: Policy, weeks: int, now: datetime) -> Demand:
             )
         ).all()
         spent = connection.execute(
-            select(cases.c.lane, decisions.c.seconds_spent)
+            select(cases.c.id, cases.c.lane, decisions.c.seconds_spent, decisions.c.bulk)
             .join(cases, cases.c.id == decisions.c.case_id)
-            .where(
-                decisions.c.created_at >= since,
-                decisions.c.seconds_spent.is_not(None),
-                decisions.c.bulk.is_(False),
-                cases.c.copy_of.is_(None),
-            )
+            .where(decisions.c.created_at >= since, cases.c.copy_of.is_(None), decisions.c.role != IMPORTED)
         ).all()
     if not came:
         raise MissingData(f"the store has no cases of the last {weeks} weeks")
@@ -66,9 +64,20 @@ def of_store(store: Store, policy: Policy, weeks: int, now: datetime) -> Demand:
         utc = moment.astimezone(UTC)
         arrivals[utc.weekday() * 24 + utc.hour, LANES.index(lane)] += 1
     passed = (now - max(since, min(moment for moment, _ in came))) / timedelta(weeks=1)
-    timed = [(LANES.index(lane), seconds / 60) for lane, seconds in spent if 0 < seconds <= LONGEST * 60]
+    arrivals *= [_looks([(row.id, row.seconds_spent) for row in spent if row.lane == lane]) for lane in LANES]
+    alone = [row for row in spent if row.seconds_spent and not row.bulk]
+    timed = [(LANES.index(row.lane), row.seconds_spent / 60) for row in alone if row.seconds_spent <= LONGEST * 60]
     lanes, minutes = np.array([lane for lane, _ in timed], np.int64), np.array([each for _, each in timed])
     return Demand(arrivals / max(passed, 1.0), _means(lanes, minutes, policy), _spread(lanes, minutes))
+
+
+def _looks(made: Sequence[tuple[str, float | None]]) -> float:
+    """How often cases were looked at in the mean, from the case and the seconds of decisions: what was decided in bulk
+    along with another took none.
+    """
+    if len(made) < FEWEST:
+        return 1.0
+    return sum(seconds is not None for _, seconds in made) / len({case for case, _ in made})
 
 
 def _spread(lane: Ints, minutes: Floats) -> float:

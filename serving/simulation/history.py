@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from models.errors import FrontlineError
 from models.policy import LANES, Policy
 from models.priority import prioritise
-from models.report import Content, Exposure, Report
+from models.report import Content, Exposure, Name, Report, Time
 from models.score import CategoryScore, Priority, SeverityScore
 from models.taxonomy import Severity, Taxonomy
 from serving.files import read_records
@@ -26,7 +26,7 @@ from serving.simulation.staffing import START
 
 AS_IT_WAS = "as it was"
 FLAGGED = 0.5  # the score from which a history's category counts as flagged, as it says no thresholds
-Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Views = Annotated[float, Field(ge=0, le=10**12)]
 
 
 class InvalidHistory(FrontlineError):
@@ -49,11 +49,19 @@ class DecidedCase(BaseModel):
     score: Annotated[float, Field(ge=0, le=1)]
     expected_severity: Annotated[float, Field(ge=0, le=4)] | None = None
     category: str | None = None
-    kind: str | None = None
-    created_at: AwareDatetime | None = None
-    views_per_hour: Count | None = None
+    kind: Name | None = None
+    created_at: Time | None = None
+    views_per_hour: Views | None = None
     reports: Annotated[int, Field(ge=1)] = 1
-    views: list[tuple[AwareDatetime, Count]] = []
+    views: list[tuple[AwareDatetime, Views]] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, row: Any) -> Any:
+        """Cells that a table leaves empty say nothing; of Parquet they are no numbers."""
+        if not isinstance(row, dict):
+            return row
+        return {key: value for key, value in row.items() if value not in (None, "") and value == value}
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -154,9 +162,9 @@ def _measured(history: Sequence[DecidedCase], policy: Policy, decided: Sequence[
         WORST: float(waits.max()),
     }
     for name, severity in ((CRITICAL, Severity.CRITICAL), (HIGH, Severity.HIGH)):
-        level = policy.lane(policy.lane_of_severity(severity)).service_level_hours
-        of_it = waits[[case.severity == severity for case in history]]
-        figures[name] = float((of_it <= level).mean()) if len(of_it) else float("nan")
+        lane = policy.lane_of_severity(severity)
+        kept = [at <= policy.due(lane, case.received_at) for case, at in pairs if case.severity == severity]
+        figures[name] = float(np.mean(kept)) if kept else float("nan")
     return Replayed(len(history), figures)
 
 

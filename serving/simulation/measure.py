@@ -9,7 +9,7 @@ from serving.simulation.curves import Ints
 from serving.simulation.engine import Outcome
 from serving.simulation.ranking import Scene
 from serving.simulation.reports import views_at
-from serving.simulation.staffing import Cover
+from serving.simulation.staffing import Cover, due
 
 STARVING = 3  # service levels after which a waiting case is said to starve
 HARM, HOURS, CRITICAL, HIGH = "harm", "hours", "critical in time", "high in time"
@@ -28,7 +28,7 @@ def measure(scene: Scene, outcome: Outcome, came: Bools, cover: Cover) -> dict[s
     """
     cases, policy, hours = scene.cases, scene.policy, scene.world.hours
     weight = np.array(scene.world.severity_weight)[cases.severity]
-    created, took = scene.reports.created, outcome.decided - cases.arrival
+    created = scene.reports.created
     seen = views_at(cases, created, np.minimum(outcome.decided, hours)) - views_at(cases, created, cases.arrival)
     waited = np.minimum(outcome.begun, hours) - cases.arrival
     # As the policy weighs it by default: standing for `forecast_hours` is as bad as 1,000 views.
@@ -39,9 +39,8 @@ def measure(scene: Scene, outcome: Outcome, came: Bools, cover: Cover) -> dict[s
     }
     found[WHOLE] = found[HARM] + found[HOURS] * 1000 / policy.exposure.forecast_hours
     for name, severity in ((CRITICAL, Severity.CRITICAL), (HIGH, Severity.HIGH)):
-        level = policy.lane(policy.lane_of_severity(severity)).service_level_hours
-        counted = came & (cases.severity == severity) & (cases.arrival + level < hours)
-        found[name] = _share((took <= level)[counted])
+        until = due(policy, policy.lane_of_severity(severity), cases.arrival, hours)
+        found[name] = _share((outcome.decided <= until)[came & (cases.severity == severity) & (until < hours)])
     found[WORST] = float(waited[came].max(initial=0))
     lane = _first_lanes(scene)
     patience = STARVING * np.array([level.service_level_hours for level in policy.lanes])[lane]

@@ -11,7 +11,7 @@ from serving.simulation.curves import Floats, Ints
 from serving.simulation.engine import serve
 from serving.simulation.queues import Lanes
 from serving.simulation.scores import Places
-from serving.simulation.staffing import START, Stretches
+from serving.simulation.staffing import START, Stretches, due
 
 WEEK, WEEKS = 168, 4  # hours of a week; a run lasts so many weeks, of which the first is not measured
 LAST = 72.0  # hours at the end of a run that are not measured either
@@ -162,21 +162,23 @@ def simulate(demand: Demand, policy: Policy, reviewers: Ints, target: float, see
     outcome = serve(
         Lanes(policy, case, places), case.tolist(), case, arrival, minutes, stretches(reviewers), WEEKS * WEEK
     )
-    in_time, late = _in_time(policy, target, lane, arrival, outcome.decided - arrival)
+    in_time, late = _in_time(policy, target, lane, arrival, outcome.decided)
     # A staff that cannot keep up fails patient lanes only after longer than a run lasts.
     return Staff(reviewers, in_time, not late and bool(demand.hours <= BUSIEST * reviewers.sum()))
 
 
 def _in_time(
-    policy: Policy, target: float, lane: Ints, arrival: Floats, took: Floats
+    policy: Policy, target: float, lane: Ints, arrival: Floats, decided: Floats
 ) -> tuple[dict[str, float], list[Lane]]:
     """Shares of cases decided in time, by lane, and the lanes that do not surely reach the target."""
     # The first week fills the queue, and of the last three days some cases could not be decided in time yet.
-    measured = (arrival >= WEEK) & (arrival < WEEKS * WEEK - LAST)
+    run = float(WEEKS * WEEK)
+    measured = (arrival >= WEEK) & (arrival < run - LAST)
     in_time: dict[str, float] = {}
     late: list[Lane] = []
     for number, name in enumerate(LANES):
-        kept = took[measured & (lane == number)] <= policy.lane(name).service_level_hours
+        until = due(policy, name, arrival, run)
+        kept = (decided <= until)[measured & (lane == number) & (until < run)]
         if len(kept):
             in_time[name] = share = float(kept.mean())
             if share - SURE * math.sqrt(share * (1 - share) / len(kept)) < target:
@@ -187,7 +189,7 @@ def _in_time(
 def _check_reachable(demand: Demand, policy: Policy, target: float, seed: int) -> None:
     """Raise UnreachableTarget where a lane misses the target even if each review begins at once."""
     lane, arrival, minutes = _cases(demand, np.random.default_rng(seed))
-    in_time, late = _in_time(policy, target, lane, arrival, minutes / 60)
+    in_time, late = _in_time(policy, target, lane, arrival, arrival + minutes / 60)
     if late:
         name = late[0]
         raise UnreachableTarget(

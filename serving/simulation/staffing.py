@@ -7,25 +7,29 @@ from typing import Self
 
 import numpy as np
 
-from models.working_time import worked
+from models.policy import Lane, Policy
+from models.working_time import Shift, worked
 from serving.simulation.curves import Floats
 from serving.simulation.world import Team, World
 
 START = datetime(2026, 6, 1, tzinfo=UTC)  # a Monday; no clock changes soon after it
+ROUNDING = 1e-9  # hours, that what falls on the end of a stretch is not taken for the beginning of the next
 Stretches = Sequence[tuple[float, float]]  # from and until, in hours since the beginning, in order
 
 
 def reviewers(teams: Sequence[Team], hours: float) -> list[Stretches]:
     """The stretches that each reviewer works in a run of so many hours."""
-    found: list[Stretches] = []
-    for team in teams:
-        stretches = []
-        for start, end in worked([team.shift], START):
-            since, until = ((moment - START).total_seconds() / 3600 for moment in (start, end))
-            if since >= hours:
-                break
-            stretches.append((since, min(until, hours)))
-        found += [stretches] * team.reviewers
+    return [stretches([team.shift], hours) for team in teams for _ in range(team.reviewers)]
+
+
+def stretches(shifts: Sequence[Shift], hours: float) -> Stretches:
+    """The stretches in which any of some shifts works in a run of so many hours."""
+    found = []
+    for start, end in worked(shifts, START):
+        since, until = ((moment - START).total_seconds() / 3600 for moment in (start, end))
+        if since >= hours:
+            break
+        found.append((since, min(until, hours)))
     return found
 
 
@@ -60,6 +64,24 @@ class Cover:
     def hours(self, moment: Floats) -> Floats:
         """For how many hours [n] up to each moment anybody was at work."""
         knots = np.ravel([self.since, self.until], order="F")
-        lengths = self.until - self.since
-        reached = np.cumsum(lengths)
-        return np.asarray(np.interp(moment, knots, np.ravel([reached - lengths, reached], order="F")))
+        reached = self._reached()
+        return np.asarray(np.interp(moment, knots, np.ravel([reached - (self.until - self.since), reached], order="F")))
+
+    def after(self, moment: Floats, hours: float) -> Floats:
+        """The first moment [n] at which somebody was at work for so many hours since each; infinite where never."""
+        left = self.hours(moment) + hours - ROUNDING
+        reached = self._reached()
+        which = np.searchsorted(reached, left)
+        return np.asarray(np.append(self.until, np.inf)[which] - (np.append(reached, 0.0)[which] - left) + ROUNDING)
+
+    def _reached(self) -> Floats:
+        """Hours at work by the end of each stretch [k]."""
+        return np.cumsum(self.until - self.since)
+
+
+def due(policy: Policy, lane: Lane, arrival: Floats, hours: float) -> Floats:
+    """When cases of a lane that came at some moments [n] are due; infinite after a run of so many hours."""
+    level = policy.lane(lane)
+    if level.clock == "always":
+        return arrival + level.service_level_hours
+    return Cover.of([stretches(policy.working_hours, hours)]).after(arrival, level.service_level_hours)

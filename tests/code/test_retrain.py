@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -134,13 +135,13 @@ def test_imported_decisions_are_read_by_when_they_were_made(
     assert [decided.example.id for decided in read_decisions(store, taxonomy.learned)] == ["d2", "d1"]
 
 
-def test_the_newest_fifth_is_never_trained_on(store: Store, decide: Decide, taxonomy: Taxonomy, tmp_path: Path) -> None:
+def test_the_newest_fifth_is_never_trained_on(store: Store, decide: Decide, loaded: Bundle, tmp_path: Path) -> None:
     many(decide)
     decide(60, "\u200b\u200b", [])  # nothing is left of it
     copied = json.loads((DATASETS / "authored" / "corpus.jsonl").read_text("utf-8").splitlines()[0])
     decide(61, copied["text"], copied["categories"])
-    decided = read_decisions(store, taxonomy.learned)
-    corpus, _ = _corpus(Options(out=tmp_path / "out", runs=tmp_path), decided, [], taxonomy.learned, frozen=True)
+    decided = read_decisions(store, loaded.taxonomy.learned)
+    corpus, _ = _corpus(Options(out=tmp_path / "out", runs=tmp_path), decided, [], loaded, frozen=True)
     mine = corpus.sources == DECISIONS
     number = np.array([int(example.id[1:]) if example.source == DECISIONS else -1 for example in corpus.examples])
     parts = {part: set(number[mine & (corpus.splits == part)].tolist()) for part in ("train", "calibrate", "test")}
@@ -154,8 +155,36 @@ def test_the_newest_fifth_is_never_trained_on(store: Store, decide: Decide, taxo
     assert not trained & {int(c) for c in corpus.clusters[corpus.where("test")]}
 
 
+def test_what_the_champion_may_have_learnt_is_not_held_out_and_copies_count_once(
+    store: Store, decide: Decide, loaded: Bundle, tmp_path: Path, now: datetime
+) -> None:
+    many(decide)
+    for number in range(60, 70):
+        decide(number, "The same made-up bargain for everybody", ["spam"])
+    decided = read_decisions(store, loaded.taxonomy.learned)
+    options = Options(out=tmp_path / "out", runs=tmp_path)
+
+    def parts(champion: Bundle) -> dict[str, list[str]]:
+        corpus, _ = _corpus(options, decided, [], champion, frozen=True)
+        same = [i for i, example in enumerate(corpus.examples) if example.text == decided[-1].example.text]
+        assert [corpus.splits[i] for i in same[:-1]] == ["dropped"] * 9
+        mine = corpus.sources == DECISIONS
+        return {part: [corpus.examples[i].id for i in np.flatnonzero(mine & (corpus.splits == part))]
+                for part in ("train", "calibrate", "test")}  # fmt: skip
+
+    fresh = parts(loaded)
+    assert fresh["test"][-1] == decided[-1].example.id
+    made = next(one.at for one in decided if one.example.id == "d64").isoformat()
+    manifest = loaded.manifest.model_copy(
+        update={"created": made, "training_data": [*loaded.manifest.training_data, {"name": DECISIONS}]}
+    )
+    later = parts(replace(loaded, manifest=manifest))
+    assert later["test"] == [] and later["calibrate"] == fresh["calibrate"]
+    assert set(later["train"]) == set(fresh["train"]) | set(fresh["test"])
+
+
 def test_public_training_texts_are_left_out_only_where_the_encoder_stays(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taxonomy: Taxonomy
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, loaded: Bundle
 ) -> None:
     words = np.random.default_rng(0).permutation(NOUNS * 3)
     rows = [Example(source, str(i), " ".join(f"{word}{source}{i}" for word in words), CLEAN)
@@ -166,7 +195,7 @@ def test_public_training_texts_are_left_out_only_where_the_encoder_stays(
     before = [{"name": "public", "rows": 9000, "sha256": "there"}, {"name": "elsewhere", "rows": 5, "sha256": "there"}]
     told = {}
     for frozen in (True, False):
-        corpus, listing = _corpus(options, [], [], taxonomy.learned, frozen=frozen)
+        corpus, listing = _corpus(options, [], [], loaded, frozen=frozen)
         train = corpus.sources[corpus.where("train")].tolist()
         assert (train.count("public") == 0) is frozen
         assert {"calibrate", "test"} <= set(corpus.splits[corpus.sources == "public"].tolist())
@@ -178,13 +207,13 @@ def test_public_training_texts_are_left_out_only_where_the_encoder_stays(
 
 
 def test_a_reviewer_says_no_to_every_category_that_is_not_named(
-    store: Store, decide: Decide, taxonomy: Taxonomy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, decide: Decide, loaded: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "read_examples", lambda _: ([], []))
     decide(1, "Nobody can stand you, made-up person", ["harassment"])
     decide(2, "An old made-up insult from elsewhere", ["harassment"], role="import")
     options = Options(out=tmp_path / "out", runs=tmp_path)
-    corpus, _ = _corpus(options, read_decisions(store, taxonomy.learned), [], taxonomy.learned, frozen=True)
+    corpus, _ = _corpus(options, read_decisions(store, loaded.taxonomy.learned), [], loaded, frozen=True)
     own, imported = (dict(zip(corpus.outputs, row, strict=True)) for row in corpus.targets)
     assert (own["violation"], own["harassment"], own["hate"], own["spam"]) == (1, 1, 0, 0)
     assert np.isnan(own[AUXILIARY])

@@ -36,8 +36,11 @@ def test_requests_are_counted_by_pattern(intake: TestClient, report: Callable[..
     intake.post("/v1/score", json=report("r-1", "hello"))
     intake.get("/v1/reports/r-1")
     intake.get("/v1/reports/r-2")
+    analyze = "/v1alpha1/comments:analyze"
+    intake.post(analyze, json={"comment": {"text": "hello"}, "requestedAttributes": {"TOXICITY": {}}})
     after = series(intake)
-    for counted, times in ((key("POST", "/v1/score", 200), 1), (key("GET", "/v1/reports/{report_id}", 404), 2)):
+    counts = {("POST", "/v1/score", 200): 1, ("GET", "/v1/reports/{report_id}", 404): 2, ("POST", analyze, 200): 1}
+    for counted, times in ((key(*each), times) for each, times in counts.items()):
         assert after[counted] - before.get(counted, 0) == times
 
 

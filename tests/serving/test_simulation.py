@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from models.bundle import Bundle
 from models.policy import LANES, Policy
 from models.taxonomy import Taxonomy
+from models.working_time import Shift
 from serving.cli import app
 from serving.review.imports import import_rows
 from serving.review.past import Reading
@@ -28,7 +29,7 @@ from serving.simulation.ranking import NAMES, ORACLE, OURS, UNLIMITED, Scene, fl
 from serving.simulation.reports import Reporters, views_at
 from serving.simulation.run import Figures, Plan, replications
 from serving.simulation.scores import Places
-from serving.simulation.staffing import Cover, reviewers, staffed_hours
+from serving.simulation.staffing import START, Cover, due, reviewers, staffed_hours
 from serving.simulation.summary import estimate, student, summarise
 from serving.simulation.world import SHIPPED, InvalidWorld, World
 from serving.store.tables import cases
@@ -216,6 +217,31 @@ def test_shifts_are_put_together() -> None:
     assert staffed_hours(World.read()) == 288 * World.read().weeks
 
 
+def test_the_working_clock_is_the_policys_own(policy: Policy) -> None:
+    lanes = [level.model_copy(update={"clock": "working", "service_level_hours": 8}) for level in policy.lanes]
+    shifts = [Shift(zone="Europe/Lisbon", days=["mon", "tue", "wed", "thu", "fri"], opens="09:00", closes="17:00")]
+    working = policy.model_copy(update={"lanes": lanes, "working_hours": shifts})
+    arrival = np.array([0.0, 8.0, 8.5, 15.9, 16.5, 100.0, 120.25, 167.0])
+    expected = [working.due("high", START + timedelta(hours=each)) for each in arrival]
+    found = due(working, "high", arrival, 400)
+    assert found == pytest.approx([(moment - START) / timedelta(hours=1) for moment in expected], abs=1e-6)
+    assert due(working, "high", np.array([393.0]), 400) == np.inf
+    assert due(policy, "high", arrival, 400) == pytest.approx(arrival + policy.lane("high").service_level_hours)
+
+
+def test_a_lane_on_the_working_clock_needs_nobody_at_night(policy: Policy) -> None:
+    lanes = [level.model_copy(update={"clock": "working"}) for level in policy.lanes]
+    shifts = [Shift(zone="UTC", days=["mon", "tue", "wed", "thu", "fri"], opens="09:00", closes="17:00")]
+    working = policy.model_copy(update={"lanes": lanes, "working_hours": shifts})
+    hourly = np.zeros((168, len(LANES)))
+    hourly[:, LANES.index("high")] = 1.0
+    by_day = np.zeros((7, 24), np.int64)
+    by_day[:5, 9:17] = 3
+    wanted = staff.Demand(hourly, np.full(len(LANES), 5.0), 0.5)
+    assert staff.simulate(wanted, working, by_day.ravel(), 0.95, seed=1).holds
+    assert not staff.simulate(wanted, policy, by_day.ravel(), 0.95, seed=1).holds
+
+
 def test_intervals() -> None:
     # Tables of Student's t.
     assert [student(n) for n in (3, 9, 19)] == pytest.approx([3.182, 2.262, 2.093], abs=0.02)
@@ -284,6 +310,13 @@ def test_a_history_is_replayed_at_the_moments_of_its_decisions(past: Path, polic
     assert ours[HARM] == pytest.approx(27 * 6 * 58 / 60)
 
 
+def test_cells_that_are_empty_say_nothing(tmp_path: Path) -> None:
+    row = _past(0, 60, 0, 0.5, kind="", expected_severity="", views_per_hour="", category="", created_at="")
+    (tmp_path / "h.csv").write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n", "utf-8")
+    (case,) = history.read(tmp_path / "h.csv")
+    assert (case.kind, case.expected_severity, case.views_per_hour, case.created_at) == (None, None, None, None)
+
+
 def test_a_history_without_views_has_those_of_the_policy(tmp_path: Path, policy: Policy) -> None:
     rows = [_past(minute, 60 + minute, 0, 0.5, kind=kind) for minute, kind in enumerate(("message", "post"))]
     taxonomy = Bundle.read(SHIPPED_BUNDLE).taxonomy
@@ -297,6 +330,8 @@ def test_a_history_without_views_has_those_of_the_policy(tmp_path: Path, policy:
     [
         (_past(5, 1, 0, 0.1), "row 1 .*before received_at"),
         (_past(0, 1, 9, 0.1), "row 1 .*severity"),
+        (_past(0, 1, 1, 0.1, created_at="1985-01-01T00:00:00Z"), "row 1 .*created_at"),
+        (_past(0, 1, 1, 0.1, views_per_hour=1e15), "row 1 .*views_per_hour"),
         (_past(0, 1, 0, 0.1, views=[["2026-03-02T09:00:00Z", 5], ["2026-03-02T10:00:00Z", 4]]), "never become fewer"),
     ],
 )
@@ -348,6 +383,17 @@ def test_the_demand_of_a_store_is_what_was_reported(
     old = [{"text": "Some time ago", "outcome": "no_violation"}]
     list(import_rows(runtime.store, reading, old, lambda *_: None, desk.now, dry_run=False))
     assert demand.of_store(runtime.store, desk.policy, 1, desk.now).arrivals.sum() == 2
+
+
+def test_cases_that_are_looked_at_again_count_again(
+    runtime: Runtime, desk_of: Callable[..., Any], team: Any, report: Any, accept: Any
+) -> None:
+    desk = desk_of(double_share=1)
+    accept(runtime.store, runtime.scorer, [report(f"r-{i}", f"good day {i}") for i in range(10)], desk.now, 0)
+    for who in [team.reviewer] * 10 + [team.reviewer2] * 10:
+        desk.decide(who, desk.claim(who))
+    found = demand.of_store(runtime.store, desk.policy, 1, desk.now)
+    assert found.arrivals.sum() == pytest.approx(20)
 
 
 def test_the_spread_of_minutes_is_that_inside_lanes() -> None:

@@ -198,6 +198,13 @@ def test_languages(intake: TestClient) -> None:
     assert intake.post(ANALYZE, json=body(languages=[])).json()["languages"] == ["en"]
 
 
+def test_attributes_may_be_dropped_instead_of_refused(intake: TestClient) -> None:
+    body = {"comment": {"text": "hi there"}, "requestedAttributes": {"TOXICITY": {}}, "dropUnsupportedAttributes": True}
+    assert set(intake.post(ANALYZE, json=body).json()["attributeScores"]) == {"TOXICITY"}
+    answer = intake.post(ANALYZE, json={**body, "languages": ["fr"], "spanAnnotations": True})
+    assert (answer.status_code, answer.json()) == (200, {"languages": ["fr"], "detectedLanguages": ["en"]})
+
+
 def test_what_is_refused_costs_no_run_of_the_model(
     intake: TestClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

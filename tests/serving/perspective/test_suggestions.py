@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from typer.testing import CliRunner
 
+from models.bundle import Bundle
 from serving.accounts.auth import authenticate
 from serving.cli import app
 from serving.perspective import suggestions
@@ -86,7 +87,7 @@ def test_what_a_suggestion_says_in_our_terms() -> None:
     assert dict(labels(THREAT=1).categories) == {}  # not learnt by this bundle
 
 
-def test_retraining_learns_from_them_and_judges_by_none(tmp_path: Path) -> None:
+def test_retraining_learns_from_them_and_judges_by_none(tmp_path: Path, loaded: Bundle) -> None:
     names = ["kettle", "ladder", "mirror", "needle", "orange", "pillow", "quilt", "rocket", "saddle", "teapot"]
     suggested = [
         Example(SUGGESTED, f"s-{i}", f"you are a useless {a} and a silly {b}", labels_of(_insult(i), LEARNED))
@@ -94,7 +95,7 @@ def test_retraining_learns_from_them_and_judges_by_none(tmp_path: Path) -> None:
     ]
     options = Options(out=tmp_path / "out", runs=tmp_path / "runs", data=None)
     for frozen in (True, False):
-        corpus, _ = _corpus(options, [], suggested, LEARNED, frozen=frozen)
+        corpus, _ = _corpus(options, [], suggested, loaded, frozen=frozen)
         assert set(corpus.splits[corpus.sources == SUGGESTED]) <= {"train", "dropped"}
         assert (corpus.splits[corpus.sources == SUGGESTED] == "train").any()
 
