@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check evaluate bench bench-peers bench-queue bench-facades openapi bento lock clean
+.PHONY: help up dev test check evaluate bench bench-peers bench-queue bench-facades openapi bento lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
 
 up: $(VENV)/.serve  ## Install, then run the service in the foreground (PORT, FRONTLINE_HOME)
 	@exec $(BIN)/frontline up
+
+dev: $(VENV)/.test  ## Install the rest: what training, promoting, tests and benchmarks need
 
 test: check  ## Install the rest, run all checks and all tests
 	$(BIN)/pytest -n 2 --dist loadfile

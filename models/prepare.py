@@ -14,6 +14,7 @@ Version = Literal["prepare.v1", "prepare.v2"]
 VERSION: Version = "prepare.v2"  # v1 leaves spelling alone
 
 MAX_MARKS = 2  # on one Latin letter; Vietnamese needs no more
+PILE = 30  # marks on any other, as in the stream-safe text format of UAX #15: sorting them takes the square of that
 _PLAIN = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _CLUSTER = re.compile(r".[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]*", re.S)
 
@@ -96,7 +97,7 @@ def _normalise(cluster: str) -> str:
     """One base character with its marks → what stands for it; hidden characters vanish, white space is a space."""
     if len(cluster) > MAX_MARKS + 1 and cluster[0].isascii():
         cluster = cluster[0]
-    normal = unicodedata.normalize("NFKC", cluster)
+    normal = unicodedata.normalize("NFKC", cluster[: PILE + 1])
     latin = unicodedata.normalize("NFD", normal[0])[0].isascii()
     kept = []
     for character in normal:

@@ -230,7 +230,20 @@ def _pattern(rules: Sequence[str], version: Version) -> re.Pattern[str]:
     as inside an address or a hashtag it is not undone."""
     versions: tuple[Version, ...] = ("prepare.v1", version)
     forms = sorted({prepare(rule, each).text.casefold() for rule in rules for each in versions})
-    return re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in forms))
+    return re.compile("|".join(_whole(form) for form in forms))
+
+
+def _whole(form: str) -> str:
+    """What finds a form as a word of its own, between anything but letters and digits; in scripts that have no spaces
+    between words, or endings that join them, anywhere.
+    """
+    before, after = ("" if _UNSPACED.match(edge) else _LETTER for edge in (form[0], form[-1]))
+    return (f"(?<!{before})" if before else "") + re.escape(form) + (f"(?!{after})" if after else "")
+
+
+_LETTER = r"[^\W_]"
+# Thai to Myanmar, Khmer, kana and Han, Hangul.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
 ABSTAIN = {"out_of_distribution"}  # a doubt after which the text's signal is not used

@@ -29,7 +29,13 @@ def _clock(value: object) -> object:
     return value
 
 
-Clock = Annotated[time, BeforeValidator(_clock)]
+def _local(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError("names a time zone of its own; `zone` says which one holds")
+    return value
+
+
+Clock = Annotated[time, BeforeValidator(_clock), AfterValidator(_local)]
 
 
 class Shift(BaseModel):

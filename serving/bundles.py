@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models import Bundle, BundleRefused
-from serving.champion import installed
+from serving.champion import installed, stamp
 from serving.errors import NotFound
 from serving.runtime import Runtime
 
@@ -19,18 +19,9 @@ def known_bundles(runtime: Runtime) -> list[Bundle]:
     """The bundle in force, then the others that are at hand and intact, each digest once. Raises NotReady."""
     found = {runtime.scorer.bundle.digest: runtime.scorer.bundle}
     for path in (runtime.settings.bundle, *installed(runtime.settings.home)):
-        if bundle := _intact(path, _stamp(path)):
+        if bundle := _intact(path, stamp(path)):
             found.setdefault(bundle.digest, bundle)
     return list(found.values())
-
-
-def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """What differs once a folder's files do: their names, sizes and times of change; empty where there is none."""
-    try:
-        files = [(file.name, file.stat()) for file in path.iterdir()]
-    except OSError:
-        return ()
-    return tuple(sorted((name, status.st_size, status.st_mtime_ns) for name, status in files))
 
 
 @lru_cache(maxsize=32)

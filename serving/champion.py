@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from models import BundleRefused, load_bundle
+from models import Bundle, BundleRefused, load_bundle
 
 POINTER = "champion"
 
@@ -21,15 +21,27 @@ def _name(digest: str) -> str:
 
 
 def install(bundle_path: Path, home: Path) -> str:
-    """Verify a bundle, copy it to the home folder under its digest, and return the digest. Raises BundleRefused."""
+    """Verify a bundle, copy it to the home folder under its digest, and return the digest. Raises BundleRefused.
+
+    A copy that is there is left alone, unless it was damaged since.
+    """
     digest = load_bundle(bundle_path).digest
     target = _folder(home) / _name(digest)
-    if not target.exists():
+    if not _is_intact(target):
         partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(bundle_path, partial)
+        shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
     return digest
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        Bundle.read(path)
+    except BundleRefused:
+        return False
+    return True
 
 
 def installed(home: Path) -> list[Path]:
@@ -54,3 +66,12 @@ def champion_path(home: Path) -> Path | None:
     except FileNotFoundError:
         return None
     return _folder(home) / _name(name)
+
+
+def stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """What differs once a folder's files do: their names, sizes and times of change; empty where there is none."""
+    try:
+        files = [(file.name, file.stat()) for file in path.iterdir()]
+    except OSError:
+        return ()
+    return tuple(sorted((name, status.st_size, status.st_mtime_ns) for name, status in files))

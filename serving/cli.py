@@ -5,14 +5,17 @@ import os
 import sys
 from contextlib import nullcontext
 from importlib.metadata import entry_points
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 from typer.core import TyperGroup
 
 from models import Bundle, FrontlineError, Scorer, load_bundle
@@ -32,9 +35,13 @@ from serving.store import Store
 from serving.store import migrate as migrate_store
 from serving.up import server_command, up_service
 
+STORE = "FRONTLINE_DATABASE_URL and that its server runs"
+
 
 class PlainErrors(TyperGroup):
-    """Shows our own errors, and a missing optional package, as one line instead of a traceback."""
+    """Shows what users can mend as one line instead of a traceback: our own errors, settings, the store's address, a
+    file that cannot be opened, a missing optional package.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
@@ -42,9 +49,19 @@ class PlainErrors(TyperGroup):
             return super().invoke(ctx)
         except FrontlineError as error:
             err.print(f"[bold red]{error.code}[/]: {escape(error.message)}", highlight=False)
+        except ValidationError as error:
+            if error.title != Settings.__name__:
+                raise
+            found = error.errors(include_url=False, include_input=False)[0]
+            named = [f"FRONTLINE_{str(part).upper().removeprefix('FRONTLINE_')}: " for part in found["loc"][:1]]
+            err.print(escape(f"setting {''.join(named)}{found['msg']}"), highlight=False)
+        except SQLAlchemyError as error:
+            err.print(escape(f"the store cannot be used ({type(error).__name__}); check {STORE}"), highlight=False)
+        except OSError as error:
+            err.print(escape(f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")), highlight=False)
         except ModuleNotFoundError as error:
-            name = escape(str(error.name))
-            err.print(f"this command needs {name}: pip install 'frontline\\[training]'", highlight=False)
+            remedy = "`pip install 'psycopg[binary]'`" if error.name == "psycopg" else "`make dev` in the checkout"
+            err.print(escape(f"this command needs {error.name}: {remedy} installs it"), highlight=False)
         raise typer.Exit(1)
 
 
@@ -124,11 +141,14 @@ def score(
 ) -> None:
     """Score a file of reports: one JSON line per row, in order; a row that cannot be scored says why in its place."""
     settings = Settings()
+    bundle = load_bundle(champion_path(settings.home) or settings.bundle)
+    rows = json_lines(sys.stdin.buffer) if source == "-" else read_rows(Path(source))
+    lines = score_rows(Scorer(bundle, policy=policies.in_force(settings), metadata=settings.metadata), rows)
+    if output and output.exists() and source != "-" and output.samefile(source):
+        raise typer.BadParameter("the scores would overwrite the reports; name another file with --output")
+    first = list(islice(lines, 1))  # before the output is opened, as the file may not be there
     with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as target:
-        bundle = load_bundle(champion_path(settings.home) or settings.bundle)
-        rows = json_lines(sys.stdin.buffer) if source == "-" else read_rows(Path(source))
-        lines = score_rows(Scorer(bundle, policy=policies.in_force(settings), metadata=settings.metadata), rows)
-        for line in track(lines, "Scoring", total=None, console=err, transient=True):
+        for line in track(chain(first, lines), "Scoring", total=None, console=err, transient=True):
             target.write(line + "\n")
 
 

@@ -1,11 +1,12 @@
 """What a running service holds: its settings, its store, and the scorer of the bundle in force."""
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import FrontlineError, Scorer, load_bundle
@@ -13,7 +14,7 @@ from models.errors import InvalidPolicy
 from models.policy import Policy
 from serving import memory, metrics
 from serving.accounts.auth import Identities
-from serving.champion import champion_path
+from serving.champion import champion_path, stamp
 from serving.errors import NotReady
 from serving.executor import FairExecutor
 from serving.logs import log, where
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from serving.accounts.oidc import Provider
 
 WATCH_SECONDS = 1.0
+RETRY_SECONDS = 30.0  # after a bundle could not be loaded for another reason than that it is refused
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Runtime:
         self.settings = settings
         self._started: _Parts | None = None
         self._scorer: Scorer | None = None
-        self._loaded: Path | None = None
+        self._loaded: object = None  # the folder that was loaded or refused last, and what its files were
+        self._again = 0.0  # when (`time.monotonic`) to try that folder once more
         self._policy: Policy | None = None
         self._policy_stamp: object = ()  # of the policy file that was read last
         self._complaint = ""
@@ -139,9 +142,10 @@ class Runtime:
     def _refresh_bundle(self, policy: Policy) -> None:
         try:
             path = champion_path(self.settings.home) or self.settings.bundle
-            if path == self._loaded:
+            found = path, stamp(path)
+            if found == self._loaded and time.monotonic() < self._again:
                 return
-            self._loaded = path  # even if refused: an installed bundle does not change, so once is enough
+            self._loaded, self._again = found, math.inf
             scorer = Scorer(
                 load_bundle(path),
                 policy=policy,
@@ -151,6 +155,8 @@ class Runtime:
             )
         except Exception as error:  # whatever it is, the watch goes on
             reason = str(error) if isinstance(error, FrontlineError | OSError) else type(error).__qualname__
+            if not isinstance(error, FrontlineError):  # it may not be the bundle's fault
+                self._again = time.monotonic() + RETRY_SECONDS
             if self._complaint != reason:
                 log.error("bundle_refused", reason=reason, where=where(error))
             self._complaint = reason

@@ -1,6 +1,6 @@
 """`frontline audit`: how far recent scores and inputs are from the bundle's reference, as effect sizes on one page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,10 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, cast, func, select
 
 from models.bundle import Bundle
 from models.errors import MissingData
+from models.policy import SPECIALIST
 from models.prepare import prepare
 from models.runtime import read_text
 from serving.store import Store
@@ -26,6 +27,7 @@ from training.intervals import with_interval
 
 Floats = npt.NDArray[np.float32]
 MIN_SCORES = 30
+BINS = 20  # of a probability, as in the reference
 MAX_TEXTS = 1000  # texts that the model reads again
 RESAMPLES = 200
 LARGE, SOME = 0.25, 0.1  # Jensen-Shannon distance from which a change is called large, or some
@@ -85,50 +87,83 @@ class Audit:
 def audit(store: Store, bundle: Bundle, days: int, now: datetime) -> Audit:
     """Compare the scores of the last `days` days. Raises MissingData with fewer than MIN_SCORES of them."""
     since = now - timedelta(days=days)
-    query = (
-        select(scores.c.score, scores.c.bundle, scores.c.abstained, reports.c.body, contents.c.text)
-        .join(reports, reports.c.report_id == scores.c.report_id)
-        .join(contents, (contents.c.case_id == reports.c.case_id) & (contents.c.version == reports.c.content_version))
-        .join(cases, cases.c.id == reports.c.case_id)
-        .where(scores.c.created_at >= since, cases.c.lane != "specialist")
-    )
     with store.read() as connection:
-        rows = connection.execute(query).all()
-    mine = [row for row in rows if row.bundle == bundle.digest]
-    if len(mine) < MIN_SCORES:
-        raise MissingData(
-            f"{len(mine)} scores of the bundle in force in the last {days} days; an audit needs {MIN_SCORES}: "
-            "wait, or widen --days"
-        )
-    histograms, embeddings = bundle.reference()
-    sample = read_sample(bundle, [(row.text, row.abstained) for row in mine if row.text])
+        window = _Window(connection, bundle.digest, since)
+        if window.n < MIN_SCORES:
+            raise MissingData(
+                f"{window.n} scores of the bundle in force in the last {days} days; an audit needs {MIN_SCORES}: "
+                "wait, or widen --days"
+            )
+        sample = read_sample(bundle, window.texts())
+        histograms, embeddings = bundle.reference()
+        shifts = score_shifts(histograms, window.scores(), sample)
+        other = window.of_other_bundles()
     separable, interval = domain_classifier(embeddings, sample.embeddings)
-    languages: dict[str, int] = {}
-    for row in mine:
-        language = row.body["content"].get("language") or "not stated"
-        languages[language] = languages.get(language, 0) + 1
     return Audit(
         bundle=bundle.digest,
         since=since,
         until=now,
-        n=len(mine),
+        n=window.n,
         texts=len(sample.lengths),
-        other_bundles=len(rows) - len(mine),
-        abstained=float(np.mean([row.abstained for row in mine])),
-        shifts=score_shifts(histograms, [row.score for row in mine], sample),
-        languages=dict(sorted(languages.items(), key=lambda item: -item[1])),
+        other_bundles=other,
+        abstained=window.abstained / window.n,
+        shifts=shifts,
+        languages=window.languages,
         separable=separable,
         separable_interval=interval,
     )
 
 
-def read_sample(bundle: Bundle, found: Sequence[tuple[str, bool]]) -> Sample:
-    """Read at most MAX_TEXTS of the window's texts; `found` holds each with whether the service abstained on it.
+class _Window:
+    """The scores since a moment, without specialist cases: how many `n` a bundle made, in which languages, and on how
+    many it `abstained`. A window may hold more than memory does, so the rest is read as it is asked for.
+    """
+
+    def __init__(self, connection: Connection, digest: str, since: datetime) -> None:
+        self._connection = connection
+        self._from = (
+            scores.join(reports, reports.c.report_id == scores.c.report_id)
+            .join(cases, cases.c.id == reports.c.case_id)
+            .join(contents, (contents.c.case_id == cases.c.id) & (contents.c.version == reports.c.content_version))
+        )
+        self._recent = (scores.c.created_at >= since) & (cases.c.lane != SPECIALIST)
+        self._mine = scores.c.bundle == digest
+        language = func.coalesce(reports.c.body["content"]["language"].as_string(), "not stated").label("language")
+        number = func.count().label("number")
+        abstained = func.sum(cast(scores.c.abstained, Integer)).label("abstained")
+        groups = connection.execute(
+            self._select(language, number, abstained).group_by(language).order_by(number.desc(), language)
+        ).all()
+        self.languages: dict[str, int] = {group.language: group.number for group in groups}
+        self.n, self.abstained = sum(self.languages.values()), sum(group.abstained for group in groups)
+
+    def of_other_bundles(self) -> int:
+        """How many scores other bundles made."""
+        query = select(func.count()).select_from(self._from).where(self._recent, ~self._mine)
+        return self._connection.execute(query).scalar_one()
+
+    def scores(self) -> Iterable[dict[str, Any]]:
+        """All scores, a thousand at a time."""
+        rows = self._connection.execute(self._select(scores.c.score), execution_options={"yield_per": 1000})
+        return rows.scalars()
+
+    def texts(self) -> list[tuple[str, bool]]:
+        """At most MAX_TEXTS of the texts, each with whether the service abstained on it."""
+        query = self._select(contents.c.text, scores.c.abstained).where(contents.c.text != "")
+        # Ids of scores are hashes: the first of them are a random sample.
+        rows = self._connection.execute(query.order_by(scores.c.score_id).limit(MAX_TEXTS))
+        return [(row.text, row.abstained) for row in rows]
+
+    def _select(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        return select(*columns).select_from(self._from).where(self._recent, self._mine)
+
+
+def read_sample(bundle: Bundle, found: Iterable[tuple[str, bool]]) -> Sample:
+    """Read some of the window's texts; `found` holds each with whether the service abstained on it.
 
     The stored P(violation) will not do: it has the metadata in it, which the reference has not.
     """
-    chosen = [found[i] for i in np.random.default_rng(0).permutation(len(found))[:MAX_TEXTS]]
-    prepared = [(prepare(text, bundle.manifest.prepare).text, abstained) for text, abstained in chosen]
+    prepared = [(prepare(text, bundle.manifest.prepare).text, abstained) for text, abstained in found]
     kept = [(text, abstained) for text, abstained in prepared if text]
     model, heads = bundle.text_model, bundle.heads
     signals = [read_text(model, heads, text) for text, _ in kept]
@@ -140,17 +175,16 @@ def read_sample(bundle: Bundle, found: Sequence[tuple[str, bool]]) -> Sample:
     )
 
 
-def score_shifts(histograms: dict[str, Any], found: Sequence[dict[str, Any]], sample: Sample) -> list[Shift]:
+def score_shifts(histograms: dict[str, Any], found: Iterable[dict[str, Any]], sample: Sample) -> list[Shift]:
     """Shifts of the text's P(violation), of each category's probability, and of the lengths; largest first."""
-    values: dict[str, list[float]] = {"violation": sample.violation.tolist()}
+    windows = {name: np.zeros(BINS, np.int64) for name in histograms["probabilities"]}
+    windows["violation"] += np.histogram(sample.violation, bins=BINS, range=(0, 1))[0]
     for category in (category for score in found for category in score["categories"]):
-        if category["probability"] is not None:
-            values.setdefault(category["category"], []).append(category["probability"])
-    shifts = []
-    for name, known in values.items():
-        if name in histograms["probabilities"] and known:
-            window = np.histogram(known, bins=20, range=(0, 1))[0]
-            shifts.append(_shift(name, histograms["probabilities"][name], window))
+        if category["probability"] is not None and category["category"] in windows:
+            windows[category["category"]][min(int(category["probability"] * BINS), BINS - 1)] += 1
+    shifts = [
+        _shift(name, histograms["probabilities"][name], window) for name, window in windows.items() if window.any()
+    ]
     if sample.lengths:
         lengths = np.histogram(sample.lengths, bins=LENGTHS)[0]
         shifts.append(_shift("text length", histograms["lengths"], lengths))

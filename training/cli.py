@@ -166,7 +166,8 @@ def retrain(
 def promote(
     bundle: Annotated[Path | None, typer.Argument(help="A bundle folder. Default: MLflow's challenger.")] = None,
     force: Annotated[
-        bool, typer.Option(help="Promote a challenger that failed its comparison, or had too few texts for one.")
+        bool,
+        typer.Option(help="Promote a challenger that failed its comparison, had too few texts for it, or has none."),
     ] = False,
 ) -> None:
     """Put a bundle into service: a running service loads it at once and drops no request."""
@@ -178,10 +179,10 @@ def promote(
     settings = Settings()
     tracking.connect(settings.home)
     with tempfile.TemporaryDirectory() as folder:
-        said = None  # a bundle that is named was compared with none
+        said: str = PASSED  # whoever names a bundle has looked at it
         if bundle is None:
             bundle, said = tracking.challenger(Path(folder))
-        if said not in (None, PASSED) and not force:
+        if said != PASSED and not force:
             typer.echo(f"comparison with the champion: {said}; --force promotes the challenger all the same", err=True)
             raise typer.Exit(1)
         digest = champions.install(bundle, settings.home)

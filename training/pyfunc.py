@@ -8,7 +8,7 @@ import mlflow
 import pandas as pd
 
 from models.loading import load_bundle
-from models.report import Content, Report
+from models.report import MAX_TEXT, Content, Report
 from models.scorer import Scorer
 
 
@@ -24,7 +24,8 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         del context, params
         rows = []
         for i, text in enumerate(model_input["text"]):
-            report = Report(report_id=str(i), content=Content(text=text))
+            known = text[:MAX_TEXT] if isinstance(text, str) else None  # pandas writes NaN for what is missing
+            report = Report(report_id=str(i), content=Content(text=known))
             score = self.scorer.score(report, received_at=datetime.now(UTC))
             rows.append(
                 {

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MODEL = "frontline"
 GATES = "gates"  # tag of a run: the conclusion of comparing its bundle with the champion
+UNCOMPARED = "none, as `frontline train` makes none"  # its conclusion
 CODE = Path(__file__).parents[1]
 IMPORTED = ("numpy", "onnxruntime", "pandas", "py3langid", "pydantic", "pyyaml", "tokenizers")  # by the logged model
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -116,8 +117,8 @@ def promoted(digest: str) -> None:
     client.set_registered_model_alias(MODEL, CHAMPION, found[0])
 
 
-def challenger(folder: Path) -> tuple[Path, str | None]:
-    """Download the challenger's bundle into `folder`; also the conclusion of its comparison, None without one.
+def challenger(folder: Path) -> tuple[Path, str]:
+    """Download the challenger's bundle into `folder`; also the conclusion of its comparison.
 
     Raises MissingData where no version is registered as challenger.
     """
@@ -127,7 +128,7 @@ def challenger(folder: Path) -> tuple[Path, str | None]:
     except MlflowException as error:
         raise MissingData("MLflow has no challenger: train or retrain first, or name a bundle's folder") from error
     path = mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path="bundle", dst_path=str(folder))
-    return Path(path), client.get_run(version.run_id).data.tags.get(GATES)
+    return Path(path), client.get_run(version.run_id).data.tags.get(GATES, UNCOMPARED)
 
 
 def flatten(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

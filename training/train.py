@@ -12,6 +12,7 @@ from rich.console import Console
 
 from models.bundle import Bundle, sha256
 from models.errors import MissingData
+from models.prepare import VERSION
 from models.taxonomy import Taxonomy
 from training import tracking
 from training.batches import Schedule, cap_sources
@@ -52,9 +53,10 @@ class Options:
     base: str | None = None
     schedule: Schedule = field(default_factory=Schedule)
 
-    def run_folder(self, data_hash: str) -> Path:
-        """Where this very run keeps its parts: the same options and data come back to it."""
-        key = json.dumps([self.fast, self.seed, self.without, self.base, asdict(self.schedule), data_hash])
+    def run_folder(self, data_hash: str, outputs: list[str]) -> Path:
+        """Where this very run keeps its parts: the same options, data and outputs come back to it."""
+        options = [self.fast, self.seed, self.without, self.base, asdict(self.schedule)]
+        key = json.dumps([*options, data_hash, outputs, VERSION])
         return self.runs / hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
@@ -69,10 +71,11 @@ def train(options: Options) -> Bundle:
     taxonomy = Taxonomy.read(taxonomy_file)
     examples, listing = read_examples(options)
     data_hash = hashlib.sha256(json.dumps([row["sha256"] for row in listing]).encode()).hexdigest()
-    work = options.run_folder(data_hash)
+    outputs = outputs_of(taxonomy.learned)
+    work = options.run_folder(data_hash, outputs)
     work.mkdir(parents=True, exist_ok=True)
     console.print(f"{len(examples)} texts of {len(listing)} sources; parts are kept in {work}")
-    corpus = build(examples, [*outputs_of(taxonomy.learned), AUXILIARY], progress=True)
+    corpus = build(examples, [*outputs, AUXILIARY], progress=True)
     for row in listing:
         row["rows"] = int(((corpus.sources == row["name"]) & (corpus.splits == "train")).sum())
     resamples = FAST_RESAMPLES if options.fast else Recipe.resamples

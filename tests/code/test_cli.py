@@ -114,11 +114,18 @@ def test_promote_refuses_a_challenger_that_did_not_pass(
     assert champion_path(mlflow_home) is not None
 
 
-@pytest.mark.parametrize("said", ["passed", None])
-def test_promote_takes_a_challenger_that_passed_or_was_compared_with_nothing(
-    said: str | None, frontline: Callable[..., str], fast_bundle: Path, monkeypatch: pytest.MonkeyPatch
+def test_promote_refuses_a_challenger_that_nothing_compared(
+    frontline: Callable[..., str], fast_mlflow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "challenger", lambda _: (fast_bundle, said))
+    monkeypatch.setenv("FRONTLINE_HOME", str(fast_mlflow))
+    assert "none, as `frontline train` makes none" in frontline("promote", status=1)
+    assert champion_path(fast_mlflow) is None
+
+
+def test_promote_takes_a_challenger_that_passed(
+    frontline: Callable[..., str], fast_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "challenger", lambda _: (fast_bundle, "passed"))
     assert load_bundle(fast_bundle).digest in frontline("promote")
 
 

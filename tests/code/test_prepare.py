@@ -145,6 +145,14 @@ def test_examples(source: str, expected: str) -> None:
     assert prepare(source).text == expected
 
 
+@pytest.mark.parametrize("letter", ["а", "é", "ب", "𝟙"])  # the first is Cyrillic
+def test_a_pile_of_marks_is_cut_before_it_is_sorted(letter: str) -> None:
+    pile = "\u0301" * 50_000 + "\u0323" * 50_000  # of two classes: sorting them takes the square of their number
+    found = prepare(f"so {letter}{pile} it is")
+    assert found.text.startswith("so ") and found.text.endswith(" it is")
+    assert len(found.text) < 50
+
+
 @pytest.mark.parametrize(
     "text", ["Привет, как дела у вас сегодня?", "Сосед орет", "Καλημέρα κόσμε", "Москва и Лондон", "שלום", "你好"]
 )

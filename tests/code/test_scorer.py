@@ -168,7 +168,7 @@ def test_absent_metadata_is_featurised_as_nan(make_report: Make, taxonomy: Taxon
     assert np.isfinite(found).sum() == len(FEATURES) - 2  # followers and the reporter's account age
 
 
-RULES = ["Zorbleflax", "quib (nix)", "zb0rp", "soooo zorby", "v.w.x.z", "\U0001f991"]
+RULES = ["Zorbleflax", "quib (nix)", "zb0rp", "soooo zorby", "v.w.x.z", "\U0001f991", "ぞるぶる"]
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +197,8 @@ def ruled(fast_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Scorer
         ("zborp", None),
         ("so many tags #zb0rp", None),  # where preparation leaves the spelling alone
         ("v w x z", None),
+        ("so _zorbleflax_!", None),  # as some write italics
+        ("これはぞるぶるです", "ja"),  # no spaces between words
     ],
 )
 def test_a_rule_word_goes_to_specialists_in_any_language(
@@ -208,7 +210,7 @@ def test_a_rule_word_goes_to_specialists_in_any_language(
     assert found.severity is not None
     assert (found.severity.expected, found.severity.level) == (4, "critical")
     assert found.priority.lane == "specialist"
-    assert ("language_unsupported" in found.warnings) == (language == "de") <= found.abstained
+    assert ("language_unsupported" in found.warnings) == (language in ("de", "ja")) <= found.abstained
 
 
 @pytest.mark.parametrize("text", ["zorbleflaxes", "xzorbleflax", "quib nix", SCAM])

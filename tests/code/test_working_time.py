@@ -73,6 +73,8 @@ def test_exactly_so_much_working_time_has_passed(
 def test_hours_without_quotes_are_refused() -> None:
     with pytest.raises(ValidationError, match="in quotes"):  # YAML reads 17:00 as 1020
         Shift.model_validate({"zone": "UTC", "days": ["mon"], "opens": "09:00", "closes": 1020})
+    with pytest.raises(ValidationError, match="`zone` says"):
+        Shift.model_validate({"zone": "UTC", "days": ["mon"], "opens": "09:00Z", "closes": "17:00"})
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_no_text_of_the_corpus_is_logged(fast_mlflow: Path, loaded: Bundle, text
 def test_the_challenger_is_downloaded_as_it_is(fast_mlflow: Path, loaded: Bundle, tmp_path: Path) -> None:
     folder, said = tracking.challenger(tmp_path)
     assert load_bundle(folder).digest == loaded.digest
-    assert said is None  # a first training is compared with nothing
+    assert said == tracking.UNCOMPARED
 
 
 def test_the_registered_model_scores_like_the_scorer(
@@ -93,6 +93,8 @@ def test_the_registered_model_scores_like_the_scorer(
         expected = {c.category: c.probability for c in score.categories} | {"violation": score.violation.probability}
         for name, value in expected.items():
             assert (row[name] is None or np.isnan(row[name])) if value is None else row[name] == value
+    odd = model.predict(pd.DataFrame({"text": [None, float("nan"), "a word " * 20_000]}))
+    assert odd["abstained"].tolist()[:2] == [True, True]
 
 
 def test_the_registered_model_brings_what_it_needs_and_no_other_bundle(fast_mlflow: Path, tmp_path: Path) -> None:

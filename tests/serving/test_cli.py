@@ -95,6 +95,37 @@ def test_files_that_cannot_be_read(frontline: Callable[..., str], tmp_path: Path
     assert "is none of" in frontline("score", str(tmp_path / "a.xlsx"), status=1)
 
 
+def test_no_mistake_overwrites_a_file(frontline: Callable[..., str], tmp_path: Path) -> None:
+    file = tmp_path / "in.jsonl"
+    rows = "".join(json.dumps({"report_id": str(i), "content": {"text": text}}) + "\n" for i, text in enumerate(TEXTS))
+    file.write_text(rows, "utf-8")
+    frontline("score", str(tmp_path / "none.jsonl"), "-o", str(file), status=1)
+    assert file.read_text("utf-8") == rows
+    assert "another file" in frontline("score", str(file), "-o", str(file), status=2)
+    assert file.read_text("utf-8") == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("FRONTLINE_PORT", "abc", "setting FRONTLINE_PORT: "),
+        ("FRONTLINE_DATABASE_URL", "no address", "the store cannot be used"),
+        ("FRONTLINE_DATABASE_URL", "postgresql+psycopg://127.0.0.1:1/none", "the store cannot be used"),
+    ],
+)
+def test_what_is_set_wrong_is_said_in_a_line(
+    frontline: Callable[..., str], monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert frontline("queue", status=1).startswith(said)
+
+
+def test_a_folder_that_is_not_there(frontline: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("{}\n", "utf-8")
+    said = frontline("score", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "none" / "out.jsonl"), status=1)
+    assert said.startswith("No such file or directory: ")
+
+
 def test_a_bad_row_stops_no_other(frontline: Callable[..., str], tmp_path: Path) -> None:
     def refused(rows: bytes) -> tuple[str, str, str]:
         (tmp_path / "in.csv").write_bytes(rows + b"\n")

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+ROOT = Path(__file__).parents[2]
 SECRET = "pineapple-zeppelin"
 COUNT = "frontline_request_duration_seconds_count"
 Series = tuple[tuple[str, str], ...]
@@ -71,6 +72,10 @@ def test_metrics_are_read_in_an_overload(intake: TestClient) -> None:
 def test_workers_add_up(intake: TestClient, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     assert series(intake) == {}  # this process keeps its figures elsewhere, and no other has left any
+    worker = "from serving.metrics import count_request; count_request('POST', '/v1/score', 200, 0.1)"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", worker], check=True, cwd=ROOT)
+    assert series(intake)[key("POST", "/v1/score", 200)] == 2
 
 
 def test_the_dead_say_nothing_of_the_present(

@@ -180,6 +180,33 @@ def test_a_refused_bundle_changes_nothing(
         assert runtime.scorer is before
 
 
+def test_a_damaged_copy_is_replaced_and_then_loaded(
+    runtime: Runtime, settings: Settings, make_bundle: Callable[[str], Path]
+) -> None:
+    bundle = make_bundle("2")
+    digest = install(bundle, settings.home)
+    (settings.home / "bundles" / digest.removeprefix("sha256:") / "heads.onnx").write_bytes(b"tampered")
+    set_champion(settings.home, digest)
+    runtime.refresh()
+    assert runtime.scorer.bundle.digest != digest
+    assert install(bundle, settings.home) == digest
+    runtime.refresh()
+    assert runtime.scorer.bundle.digest == digest
+
+
+def test_what_failed_for_another_reason_is_tried_again(
+    runtime: Runtime, settings: Settings, make_bundle: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = install(make_bundle("2"), settings.home)
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.runtime.RETRY_SECONDS", 0.0)
+        patch.setattr("serving.runtime.load_bundle", lambda _: 1 / 0)
+        set_champion(settings.home, digest)
+        runtime.refresh()
+    runtime.refresh()
+    assert runtime.scorer.bundle.digest == digest
+
+
 def test_no_failure_ends_the_watch(
     runtime: Runtime, settings: Settings, make_bundle: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,7 +198,7 @@ def test_the_share_is_kept(
         assert held
         drawn += some.case(held.case_id).copy_of is not None
         some.decide(team.reviewer, held)
-    assert 5 <= drawn <= 26  # 15 are expected; 99.8 % of binomial draws lie here
+    assert 2 <= drawn <= 33  # 15 are expected; all but one in a million draws lie here
     assert len(figures.own(runtime.store, team.reviewer, START).golden) == 2
 
 
