@@ -1,7 +1,5 @@
 """Golden cases: decided cases with a known answer, mixed into the work so that reviewers can see how they do."""
 
-import hashlib
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -20,6 +18,7 @@ from serving.queue.stages import GOLDEN, QA
 from serving.review.second_looks import VERDICTS, standing
 from serving.store import Store
 from serving.store.events import record
+from serving.store.ids import new_id
 from serving.store.tables import cases, claims, contents, decisions, events, golden
 
 KEEPERS = ("qa", "admin")  # the roles that say which cases are golden
@@ -150,7 +149,8 @@ def draw(
     It comes at a claim with the probability `quality.golden_share`, if any golden case is left that the reviewer may
     take: of these lanes, and of these languages and categories where any are given. Whether and which follows from the
     ids of the reviewer and of their last claim alone, so that asking again while nothing waits draws nothing new.
-    `last` is the id of that claim, if it is known.
+    `last` is the id of that claim, if it is known. The caller writes the new claim down, which tells that
+    they had it.
     """
     share = policy.quality.golden_share
     if not share:
@@ -187,34 +187,32 @@ def _unseen(
         .join(golden, golden.c.case_id == cases.c.id)
         .where(*wanted, golden.c.added_by != who.id, ~mine.exists(), ~practised.exists())
     ).all()
-    had = select(cases.c.id).where(cases.c.id.in_([copy_id(row.id, row.answered_version, who) for row in rows]))
-    seen = set(connection.execute(had).scalars())
-    return [row for row in rows if copy_id(row.id, row.answered_version, who) not in seen]
-
-
-def copy_id(case_id: str, version: int, who: Identity) -> str:
-    """The id of the copy of a golden case that a reviewer gets: one each, so that it is theirs alone and comes once."""
-    return hashlib.sha256(f"golden-copy.v1 {case_id} {version} {who.id}".encode()).hexdigest()[:32]
+    had = (
+        select(cases.c.copy_of, cases.c.content_version)
+        .join(claims, claims.c.case_id == cases.c.id)
+        .where(cases.c.copy_of.in_([row.id for row in rows]), claims.c.reviewer == who.id)
+    )
+    seen = {tuple(row) for row in connection.execute(had)}
+    return [row for row in rows if (row.id, row.answered_version) not in seen]
 
 
 def _copy(
     connection: Connection, policy: Policy, who: Identity, case: Row[Any], now: datetime, until: datetime
 ) -> Row[Any]:
     """A case that shows the content of another, already claimed. It has waited for a while, as others have."""
-    its_id = copy_id(case.id, case.answered_version, who)
     service_level = timedelta(hours=policy.lane(case.lane).service_level_hours)
-    since = now - drawn(f"golden-age.v1 {its_id}") * service_level
+    since = now - drawn(f"golden-age.v1 {case.id} {who.id}") * service_level
     priority = Priority.model_validate(case.priority_detail)
     priority = priority.model_copy(update={"lane": case.lane, "due_at": policy.due(case.lane, since)})
     values = {
         **place(policy, priority, since),
         **{name: getattr(case, name) for name in ("kind", "language", "category", "severity", "brigade", "blind")},
-        "id": its_id,
+        "id": new_id(since),  # as that of a case that came then
         "copy_of": case.id,
         "content_version": case.answered_version,
         "stage": GOLDEN,
         "status": "claimed",
-        "claim_id": uuid.uuid4().hex,
+        "claim_id": new_id(now),
         "claimed_by": who.id,
         "claimed_at": now,
         "claim_expires_at": until,

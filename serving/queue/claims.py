@@ -1,6 +1,5 @@
 """Claims: the next case for a reviewer under a lease, with a token that fences off whoever held it before."""
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from serving.queue.reach import Reach, may_open, reach
 from serving.queue.stages import APPEAL, FIRST, GOLDEN
 from serving.store import Store
 from serving.store.events import record
+from serving.store.ids import new_id
 from serving.store.tables import cases, people
 
 FREED_AT_ONCE = 100  # lapsed leases; the next claim frees the next ones
@@ -84,7 +84,7 @@ def _next(
             if row is not None:
                 return row
         for cell in cells:
-            row = fronts.take(connection, who.id, cell, uuid.uuid4().hex, now, until)
+            row = fronts.take(connection, who.id, cell, new_id(now), now, until)
             if row is not None:
                 return row
     return None

@@ -3,7 +3,6 @@
 import hashlib
 import math
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from serving.queue.placing import content_of, joined, kept_special, level_of, pl
 from serving.queue.stages import FIRST, QA, SECOND
 from serving.store import Store
 from serving.store.events import record
+from serving.store.ids import new_id
 from serving.store.tables import (
     UNKNOWN_LANGUAGE,
     cases,
@@ -159,7 +159,7 @@ def _case_of(connection: Connection, content_id: str | None) -> Row[Any] | None:
 
 
 def _open_case(connection: Connection, policy: Policy, item: _Hashed, now: datetime, blind_share: float) -> str:
-    case_id, content = uuid.uuid4().hex, item.report.content
+    case_id, content = new_id(now), item.report.content
     connection.execute(
         insert(cases),
         dict(

@@ -1,7 +1,6 @@
 """Keeping an operator's own history of decisions: each as a case that is decided, once, by nobody whom we know."""
 
 import csv
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from serving.queue.stages import FIRST
 from serving.review.decisions import IMPORTED, LOCK
 from serving.review.past import Past, Reading, with_columns
 from serving.store import Store
+from serving.store.ids import new_id
 from serving.store.tables import UNKNOWN_LANGUAGE, cases, contents, decisions, events, reports
 
 UNKNOWN_POLICY = "unknown"
@@ -180,7 +180,7 @@ def _sort(connection: Connection, pasts: Numbered, seen: Mapping[str, str]) -> t
 def _insert(
     connection: Connection, reading: Reading, pasts: list[Past], hashes: Mapping[str, str | None], now: datetime
 ) -> None:
-    rows = [(past, uuid.uuid4().hex, past.decided_at or now) for past in pasts]
+    rows = [(past, new_id(now), past.decided_at or now) for past in pasts]
     connection.execute(insert(cases), [_case(reading, *row, now) for row in rows])
     connection.execute(insert(contents), [_content(*row, hashes[row[0].text]) for row in rows])
     connection.execute(insert(decisions), [_decision(*row) for row in rows])

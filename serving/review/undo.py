@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -17,6 +16,7 @@ from serving.queue.withdrawals import status_without
 from serving.review.decisions import LOCK, Clock
 from serving.store import Store
 from serving.store.events import record
+from serving.store.ids import new_id
 from serving.store.tables import cases, decisions, events
 
 
@@ -77,7 +77,7 @@ def _hold_again(
     connection: Connection, decision: Row[Any], who: Identity, now: datetime, until: datetime
 ) -> Claim | None:
     """Give a case back to whoever decided it, unless its content is gone."""
-    lease = {"status": "claimed", "claim_id": uuid4().hex, "claimed_by": who.id, "claimed_at": now}
+    lease = {"status": "claimed", "claim_id": new_id(now), "claimed_by": who.id, "claimed_at": now}
     lease |= {"claim_expires_at": until, "fence": cases.c.fence + 1}
     row = _take_back(connection, decision, who, now, lease)
     if row.claim_id is None:

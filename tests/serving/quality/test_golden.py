@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
@@ -259,6 +260,15 @@ def test_a_copy_shows_nothing_more_once_its_case_is_the_specialists(
     assert reading.read_case(runtime.store, done.case_id, team.reviewer, desk.now).content is None
     with pytest.raises(DecisionFinal):
         undo.retract(runtime.store, team.reviewer, decision.decision_id, lambda: desk.now, lease=LEASE)
+
+
+def test_the_id_of_a_copy_says_no_more_than_that_of_another_case(
+    runtime: Runtime, desk: Any, team: SimpleNamespace, known: str
+) -> None:
+    copy = desk.case(desk.claim(team.reviewer).case_id)
+    for case in (copy, desk.case(known)):
+        assert UUID(case.id).version == 7
+        assert int(case.id[:12], 16) == int(case.created_at.timestamp() * 1000)
 
 
 def test_nothing_that_reviewers_may_ask_for_tells_a_test(

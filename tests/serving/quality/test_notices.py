@@ -23,6 +23,7 @@ from serving.errors import InvalidRequest, NotFound
 from serving.quality import golden, notices
 from serving.quality.changes import of_bundles, of_policies
 from serving.queue import claims
+from serving.queue.claim_log import begin
 from serving.runtime import Runtime
 from serving.settings import Settings
 from serving.store.tables import notices as notice_table
@@ -271,6 +272,7 @@ def test_what_was_practised_is_no_test_any_more(practising: SimpleNamespace) -> 
     with store.write() as connection:
         drawn = set()
         while row := golden.draw(connection, policy, who, **limits):
+            begin(connection, row, None)
             drawn.add(row.copy_of)
     assert len(shown) == 5
     assert len(drawn) == 3
