@@ -139,8 +139,9 @@ def build(examples: list[Example], outputs: list[str], *, progress: bool = False
 def split(examples: Sequence[Example], texts: Sequence[str], clusters: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
     """Assign whole clusters: as the makers did where they have all three parts, else by a hash of the first text.
 
-    The makers' own test parts win: their clusters are test, and near duplicates elsewhere are dropped. Empty texts
-    and repeats inside a source's cluster are dropped too, except from a test part of its makers.
+    The makers' own test parts win: their clusters are test, and near duplicates elsewhere are dropped. Their other
+    parts hold for their own rows alone: a copy in another source goes by its hash. Empty texts and repeats inside a
+    source's cluster are dropped too, except from a test part of its makers.
     """
     official: dict[str, set[str]] = {}
     for example in examples:
