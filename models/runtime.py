@@ -65,6 +65,7 @@ class Encoder:
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._tokenizer.encode_special_tokens = True  # "[SEP]" in a text is what somebody wrote
         self._first, self._last = self._tokenizer.encode("").ids
 
     def embed(self, text: str, watch: Stopwatch | None = None) -> tuple[Floats, bool]:

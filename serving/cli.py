@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
 from typer.core import TyperGroup
 
 from models import Bundle, FrontlineError, Scorer, load_bundle
@@ -55,8 +55,10 @@ class PlainErrors(TyperGroup):
             found = error.errors(include_url=False, include_input=False)[0]
             named = [f"FRONTLINE_{str(part).upper().removeprefix('FRONTLINE_')}: " for part in found["loc"][:1]]
             err.print(escape(f"setting {''.join(named)}{found['msg']}"), highlight=False)
-        except SQLAlchemyError as error:
+        except (OperationalError, ArgumentError, NoSuchModuleError) as error:
             err.print(escape(f"the store cannot be used ({type(error).__name__}); check {STORE}"), highlight=False)
+        except ProgrammingError:
+            err.print("the store is of another version; `frontline migrate` brings it to this one", highlight=False)
         except OSError as error:
             err.print(escape(f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")), highlight=False)
         except ModuleNotFoundError as error:

@@ -100,7 +100,7 @@ class TooManyReports(FrontlineError):
 
 
 class UnsupportedMediaType(FrontlineError):
-    """A body that does not say it is JSON."""
+    """A body that does not say it is JSON, or a form's that does not say it is a form's."""
 
     code, status = "unsupported_media_type", 415
 

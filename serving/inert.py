@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterator
 
+MOST_SHOWN = 4000  # characters of a note
 MOST_MARKS = 8  # combining marks on one letter that are shown; real writing needs fewer
 # Directions, isolates and invisible characters by which a text can show something else than it holds; those that join
 # emoji and letters stay.
@@ -20,6 +21,12 @@ KEPT = "\n\t\u200c\u200d"
 def inert(text: str) -> str:
     """A text in which direction marks, invisible characters and heaps of combining marks are named, not obeyed."""
     return text if text.isascii() and text.isprintable() else "".join(_inert(text))
+
+
+def brief(text: str) -> str:
+    """The beginning of a text, inert; what is missing is counted. A hundred notes may be on one page."""
+    left = len(text) - MOST_SHOWN
+    return f"{inert(text[:MOST_SHOWN])} ⟨{left:,} more characters⟩" if left > 0 else inert(text)
 
 
 def _inert(text: str) -> Iterator[str]:

@@ -155,7 +155,7 @@ class Runtime:
             )
         except Exception as error:  # whatever it is, the watch goes on
             reason = str(error) if isinstance(error, FrontlineError | OSError) else type(error).__qualname__
-            if not isinstance(error, FrontlineError):  # it may not be the bundle's fault
+            if not isinstance(error, FrontlineError) or error.__cause__:  # it may not be the bundle's fault
                 self._again = time.monotonic() + RETRY_SECONDS
             if self._complaint != reason:
                 log.error("bundle_refused", reason=reason, where=where(error))

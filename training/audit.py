@@ -1,5 +1,6 @@
 """`frontline audit`: how far recent scores and inputs are from the bundle's reference, as effect sizes on one page."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -97,7 +98,7 @@ def audit(store: Store, bundle: Bundle, days: int, now: datetime) -> Audit:
         sample = read_sample(bundle, window.texts())
         histograms, embeddings = bundle.reference()
         shifts = score_shifts(histograms, window.scores(), sample)
-        other = window.of_other_bundles()
+        languages, other = window.languages(), window.of_other_bundles()
     separable, interval = domain_classifier(embeddings, sample.embeddings)
     return Audit(
         bundle=bundle.digest,
@@ -108,15 +109,16 @@ def audit(store: Store, bundle: Bundle, days: int, now: datetime) -> Audit:
         other_bundles=other,
         abstained=window.abstained / window.n,
         shifts=shifts,
-        languages=window.languages,
+        languages=languages,
         separable=separable,
         separable_interval=interval,
     )
 
 
 class _Window:
-    """The scores since a moment, without specialist cases: how many `n` a bundle made, in which languages, and on how
-    many it `abstained`. A window may hold more than memory does, so the rest is read as it is asked for.
+    """The scores since a moment, without specialist cases: how many `n` a bundle made, and on how many it `abstained`.
+
+    A window may hold more than memory does, so the rest is read as it is asked for.
     """
 
     def __init__(self, connection: Connection, digest: str, since: datetime) -> None:
@@ -128,14 +130,8 @@ class _Window:
         )
         self._recent = (scores.c.created_at >= since) & (cases.c.lane != SPECIALIST)
         self._mine = scores.c.bundle == digest
-        language = func.coalesce(reports.c.body["content"]["language"].as_string(), "not stated").label("language")
-        number = func.count().label("number")
-        abstained = func.sum(cast(scores.c.abstained, Integer)).label("abstained")
-        groups = connection.execute(
-            self._select(language, number, abstained).group_by(language).order_by(number.desc(), language)
-        ).all()
-        self.languages: dict[str, int] = {group.language: group.number for group in groups}
-        self.n, self.abstained = sum(self.languages.values()), sum(group.abstained for group in groups)
+        abstained = func.coalesce(func.sum(cast(scores.c.abstained, Integer)), 0)
+        self.n, self.abstained = connection.execute(self._select(func.count(), abstained)).one()
 
     def of_other_bundles(self) -> int:
         """How many scores other bundles made."""
@@ -143,16 +139,24 @@ class _Window:
         return self._connection.execute(query).scalar_one()
 
     def scores(self) -> Iterable[dict[str, Any]]:
-        """All scores, a thousand at a time."""
-        rows = self._connection.execute(self._select(scores.c.score), execution_options={"yield_per": 1000})
-        return rows.scalars()
+        """All scores."""
+        return self._stream(scores.c.score)
+
+    def languages(self) -> dict[str, int]:
+        """How many reports state each language, the most frequent first."""
+        # Counted here: PostgreSQL would have to unescape whole reports, and refuses those with U+0000.
+        stated = ((content or {}).get("language") or "not stated" for content in self._stream(reports.c.content))
+        return dict(Counter(stated).most_common())
 
     def texts(self) -> list[tuple[str, bool]]:
         """At most MAX_TEXTS of the texts, each with whether the service abstained on it."""
-        query = self._select(contents.c.text, scores.c.abstained).where(contents.c.text != "")
+        query = self._select(contents.c.text, scores.c.abstained).where(contents.c.text.is_not(None))
         # Ids of scores are hashes: the first of them are a random sample.
         rows = self._connection.execute(query.order_by(scores.c.score_id).limit(MAX_TEXTS))
         return [(row.text, row.abstained) for row in rows]
+
+    def _stream(self, column: ColumnElement[Any]) -> Iterable[Any]:
+        return self._connection.execute(self._select(column), execution_options={"yield_per": 1000}).scalars()
 
     def _select(self, *columns: ColumnElement[Any]) -> Select[Any]:
         return select(*columns).select_from(self._from).where(self._recent, self._mine)

@@ -47,7 +47,7 @@ class Comparison:
         if self.part != NEWEST:
             return said
         more = round((MIN_CLAIM - positives) / HELD_OUT)
-        return f"{said}: about {more} more decided violations, as one decided text in {1 / HELD_OUT:.0f} is held out"
+        return f"{said}: at most {more} more decided violations, as one decided text in {1 / HELD_OUT:.0f} is held out"
 
     def _gain(self, metric: str) -> float:
         return float(self.challenger[metric]["value"] - self.champion[metric]["value"])
@@ -77,7 +77,10 @@ def conclusion(comparisons: Sequence[Comparison]) -> str:
     """The verdict on all parts together, with the reason where the challenger did not pass."""
     if failed := [found.part for found in comparisons if found.verdict == "failed"]:
         return f"failed: worse than the champion on {' and '.join(failed)}"
-    if few := [found.shortage for found in comparisons if found.verdict == "too few"]:
+    few = [found.shortage for found in comparisons if found.verdict == "too few"]
+    if NEWEST not in {found.part for found in comparisons}:
+        few.append("nothing was decided since the champion learnt from decisions")
+    if few:
         return f"too few texts to say: {'; '.join(few)}"
     return PASSED
 

@@ -252,7 +252,7 @@ def _fetched(method: str, address: str, **how: Any) -> dict[str, Any]:
         found = json.loads(content)
     except (httpx.HTTPError, httpx.InvalidURL):
         raise _failed("it cannot be reached") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _failed(f"its answer with status {response.status_code} is not JSON") from None
     if not isinstance(found, dict):
         raise _failed("its answer is not a JSON object")

@@ -12,10 +12,10 @@ from models.policy import SPECIALIST, Policy
 from models.report import Reporter, Subject
 from models.taxonomy import Category, Taxonomy
 from serving.accounts.auth import Identity
-from serving.inert import inert
+from serving.inert import brief
 from serving.pages import plain
 from serving.queue.brigades import is_unproven
-from serving.queue.cases import MAX_REPORTS, get, shown, told_times
+from serving.queue.cases import ABOUT, MAX_REPORTS, get, report_of, shown, told_times
 from serving.queue.stages import ASIDE, GOLDEN, QA, SECOND
 from serving.review import alike, second_looks
 from serving.review.second_looks import VERDICTS
@@ -58,9 +58,9 @@ def read(connection: Connection, policy: Policy, taxonomy: Taxonomy, who: Identi
     """What surrounds a case that this reviewer holds. Raises NotFound."""
     row = get(connection, case_id)
     found = [
-        (Report.model_validate(entry.body), entry)
+        (report_of(entry.body, {}), entry)
         for entry in connection.execute(
-            select(reports)
+            select(*ABOUT)
             .where(reports.c.case_id == shown(row))
             .order_by(reports.c.received_at.desc(), reports.c.report_id)
             .limit(MAX_REPORTS)
@@ -70,7 +70,9 @@ def read(connection: Connection, policy: Policy, taxonomy: Taxonomy, who: Identi
     named = (taxonomy.of_reason(report.reason) for report, _ in found)
     return Around(
         row=row,
-        complaints=[_complaint(policy, report, entry, told(entry.received_at)) for report, entry in found],
+        complaints=[
+            _complaint(policy, report, entry.content_version, told(entry.received_at)) for report, entry in found
+        ],
         subject=next((facts for report, _ in found if (facts := subject_facts(report.subject))), []),
         subject_cases=_others(connection, row, subject_id, who),
         subject_verdicts=_verdicts(connection, row, subject_id),
@@ -90,13 +92,13 @@ def why_qa(opinions: Sequence[Row[Any]]) -> str:
     return "It was escalated."
 
 
-def _complaint(policy: Policy, report: Report, entry: Row[Any], received_at: datetime) -> Complaint:
+def _complaint(policy: Policy, report: Report, version: int, received_at: datetime) -> Complaint:
     return Complaint(
         reason=plain(report.reason) or "No reason given",
-        note=inert(report.note or ""),
+        note=brief(report.note or ""),
         source="" if report.source == "user" else plain(report.source),
         received_at=received_at,
-        version=entry.content_version,
+        version=version,
         reporter=reporter_facts(report.reporter),
         unproven=is_unproven(policy, report),
     )

@@ -10,7 +10,7 @@ from models.score import CategoryScore, Component, Score
 from models.taxonomy import Category, Severity, Taxonomy
 from serving.console.around import Around
 from serving.console.words import Piece, pieces
-from serving.inert import inert
+from serving.inert import brief, inert
 from serving.pages import length, percent, plain, since
 from serving.schemas import CaseOut
 
@@ -91,7 +91,7 @@ class CasePage:
             hidden=why_hidden(case, policy),
             text=text,
             legend=[titles.get(key, key) for key in legend],
-            context=[(plain(turn["role"]), inert(turn["text"])) for turn in content.context] if content else [],
+            context=[(plain(turn["role"]), brief(turn["text"])) for turn in content.context] if content else [],
             url=inert(content.url or "") if content else "",
             attachments=[_attachment(part) for part in content.attachments] if content else [],
             statement=inert((case.appeal and case.appeal.statement) or ""),

@@ -20,7 +20,7 @@ from serving.accounts import people, sessions
 from serving.accounts.auth import Identity
 from serving.console import frame
 from serving.console.web import COOKIE, HOME, Form, In, Who, csrf_of, form_under, go, new_router
-from serving.errors import InvalidRequest, NotFound, TooManyTries, Unauthenticated
+from serving.errors import InvalidRequest, NotFound, Overloaded, TooManyTries, Unauthenticated
 from serving.http.headers import headers_of
 from serving.logs import log
 from serving.runtime import Runtime
@@ -34,6 +34,7 @@ FORM = "frontline_form"
 # ask for shall wait for neither.
 HASHING = ThreadPoolExecutor(1, "password")
 ELSEWHERE = ThreadPoolExecutor(2, "sign-on")
+MOST_ELSEWHERE = 16  # that wait for the provider at once, as nobody need be signed in to have it asked
 
 SignInForm = Annotated[FormData, Depends(form_under(FORM))]
 T = TypeVar("T")
@@ -83,7 +84,7 @@ async def to_provider(request: Request, runtime: In) -> Response:
     if provider is None:
         raise NotFound("no sign-on provider is set up; sign in with a password")
     attempt = provider.attempt()
-    response = go(await _apart(ELSEWHERE, partial(provider.address, attempt, _back(request))))
+    response = go(await _elsewhere(partial(provider.address, attempt, _back(request))))
     response.set_cookie(
         ATTEMPT,
         attempt.secret,
@@ -100,7 +101,7 @@ async def to_provider(request: Request, runtime: In) -> Response:
 async def from_provider(request: Request, runtime: In) -> Response:
     """Start a session for whoever comes back from the sign-on provider."""
     try:
-        token = await _apart(ELSEWHERE, partial(_signed_on, request, runtime))
+        token = await _elsewhere(partial(_signed_on, request, runtime))
     except FrontlineError as error:
         response = page(request, runtime, error)
     else:
@@ -160,6 +161,21 @@ def _signed_on(request: Request, runtime: Runtime) -> str:
 async def _apart(pool: Executor, work: Callable[[], T]) -> T:
     """The result of `work`, done by a thread of this pool, with the request's id for what it logs."""
     return await asyncio.get_running_loop().run_in_executor(pool, copy_context().run, work)
+
+
+_waiting = 0
+
+
+async def _elsewhere(work: Callable[[], T]) -> T:
+    """The result of `work` that asks the provider. Raises Overloaded where many wait for that already."""
+    global _waiting
+    if _waiting >= MOST_ELSEWHERE:
+        raise Overloaded("many people are signing on just now; try again in a few seconds", retry_after=5)
+    _waiting += 1
+    try:
+        return await _apart(ELSEWHERE, work)
+    finally:
+        _waiting -= 1
 
 
 def _keep(request: Request, response: Response, token: str) -> Response:

@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse
@@ -12,12 +13,14 @@ from starlette.datastructures import FormData
 
 from serving.accounts import sessions
 from serving.accounts.auth import WORKERS, Identity
-from serving.errors import BodyTooLarge, Forbidden
+from serving.errors import BodyTooLarge, Forbidden, InvalidRequest, UnsupportedMediaType
 from serving.http.access import runtime_of
 from serving.runtime import Runtime
 
 COOKIE = "frontline_session"
+FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_FORM_BYTES = 256 * 2**10  # twice what the longest note takes, as nobody need be signed in to send one
+MAX_FIELDS = 200
 HOME, CASE, NOTICE = "/console", "/console/case", "/console/notice"
 NOTICES = {
     "empty": "No case waits for you right now.",
@@ -59,12 +62,21 @@ def csrf_of(secret: str) -> str:
 
 
 def form_under(cookie: str) -> Callable[[Request], Awaitable[FormData]]:
-    """A dependency that takes a form from a page that had this cookie. It raises Forbidden or BodyTooLarge."""
+    """A dependency that takes a form from a page that had this cookie.
+
+    It raises Forbidden, BodyTooLarge, UnsupportedMediaType or InvalidRequest.
+    """
 
     async def take(request: Request) -> FormData:
-        if len(await request.body()) > MAX_FORM_BYTES:
-            raise BodyTooLarge(f"the form is larger than {MAX_FORM_BYTES} bytes, which is the most that is taken")
-        form = await request.form(max_files=0, max_fields=200)
+        # Nothing else comes from our pages, and in multipart forms the sender says with which codec to read them.
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+            raise UnsupportedMediaType(f"a form is sent as {FORM_TYPE}")
+        body = bytearray()
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_FORM_BYTES:
+                raise BodyTooLarge(f"the form is larger than {MAX_FORM_BYTES} bytes, which is the most that is taken")
+        form = _parsed(bytes(body))
         secret, given = request.cookies.get(cookie, ""), form.get("csrf")
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise Forbidden("the form came from another site")
@@ -75,6 +87,14 @@ def form_under(cookie: str) -> Callable[[Request], Awaitable[FormData]]:
         return form
 
     return take
+
+
+def _parsed(body: bytes) -> FormData:
+    try:
+        fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise InvalidRequest(f"the form has more than {MAX_FIELDS} fields") from None
+    return FormData([*fields])
 
 
 Form = Annotated[FormData, Depends(form_under(COOKIE))]

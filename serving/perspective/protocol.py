@@ -11,6 +11,7 @@ from serving.perspective.errors import bad_field, harmless, refused
 
 MAX_COMMENT = 20 * 1024  # bytes of UTF-8
 MAX_CONTEXT = 2**20  # bytes of one entry
+MOST_VALUES = 10_000  # of one message
 PROBABILITY = "PROBABILITY"
 _UNSPECIFIED = "SCORE_TYPE_UNSPECIFIED"
 
@@ -146,11 +147,26 @@ def _parsed(model: type[R], body: bytes) -> R:
         raise bad_field("", "The body is not valid JSON in UTF-8.") from None
     if not isinstance(value, dict):
         raise bad_field("", "Root element must be a message.")
+    if not _is_small(value):
+        raise bad_field("", f"The message holds more than {MOST_VALUES} values.")
     try:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         raise _misfit(first["type"], first["loc"]) from None
+
+
+def _is_small(value: object) -> bool:
+    """Whether a JSON value holds few enough values to be checked one by one."""
+    left, count = [value], 0
+    while left:
+        each = left.pop()
+        if isinstance(each, dict | list):
+            count += len(each)
+            if count > MOST_VALUES:
+                return False
+            left.extend(each.values() if isinstance(each, dict) else each)
+    return True
 
 
 def _misfit(kind: str, place: tuple[Any, ...]) -> Exception:

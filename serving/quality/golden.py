@@ -164,7 +164,12 @@ def draw(
     left = _unseen(connection, who, lanes, languages, categories)
     if not left:
         return None
-    return _copy(connection, policy, who, min(left, key=lambda row: drawn(f"{turn} {row.id}")), now, until)
+    chosen = min(left, key=lambda row: drawn(f"{turn} {row.id}"))
+    # Of two claims of one reviewer at once the second waits here, and then finds that they had it.
+    connection.execute(select(golden.c.case_id).where(golden.c.case_id == chosen.id).with_for_update()).all()
+    if _had(connection, who, [chosen]):
+        return None
+    return _copy(connection, policy, who, chosen, now, until)
 
 
 def _unseen(
@@ -187,13 +192,18 @@ def _unseen(
         .join(golden, golden.c.case_id == cases.c.id)
         .where(*wanted, golden.c.added_by != who.id, ~mine.exists(), ~practised.exists())
     ).all()
-    had = (
+    had = _had(connection, who, rows)
+    return [row for row in rows if (row.id, row.answered_version) not in had]
+
+
+def _had(connection: Connection, who: Identity, rows: Sequence[Row[Any]]) -> set[tuple[str, int]]:
+    """Of which of some golden cases, and of which versions, a reviewer has had a copy."""
+    query = (
         select(cases.c.copy_of, cases.c.content_version)
         .join(claims, claims.c.case_id == cases.c.id)
         .where(cases.c.copy_of.in_([row.id for row in rows]), claims.c.reviewer == who.id)
     )
-    seen = {tuple(row) for row in connection.execute(had)}
-    return [row for row in rows if (row.id, row.answered_version) not in seen]
+    return {(row.copy_of, row.content_version) for row in connection.execute(query)}
 
 
 def _copy(
@@ -201,13 +211,13 @@ def _copy(
 ) -> Row[Any]:
     """A case that shows the content of another, already claimed. It has waited for a while, as others have."""
     service_level = timedelta(hours=policy.lane(case.lane).service_level_hours)
-    since = now - drawn(f"golden-age.v1 {case.id} {who.id}") * service_level
-    priority = Priority.model_validate(case.priority_detail)
-    priority = priority.model_copy(update={"lane": case.lane, "due_at": policy.due(case.lane, since)})
+    created = now - drawn(f"golden-age.v1 {case.id} {who.id}") * service_level
+    due = policy.due(case.lane, created - reading.delay(connection, case.id))
+    priority = Priority.model_validate(case.priority_detail).model_copy(update={"lane": case.lane, "due_at": due})
     values = {
-        **place(policy, priority, since),
+        **place(policy, priority, created),
         **{name: getattr(case, name) for name in ("kind", "language", "category", "severity", "brigade", "blind")},
-        "id": new_id(since),  # as that of a case that came then
+        "id": new_id(created),  # as that of a case that came then
         "copy_of": case.id,
         "content_version": case.answered_version,
         "stage": GOLDEN,
@@ -217,7 +227,7 @@ def _copy(
         "claimed_at": now,
         "claim_expires_at": until,
         "fence": 1,
-        "created_at": since,
+        "created_at": created,
         "updated_at": now,
     }
     return connection.execute(insert(cases).values(values).returning(cases)).one()

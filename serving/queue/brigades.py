@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from models import Report
 from models.policy import Policy
+from serving.queue.cases import report_of
 from serving.store.tables import reports
 
 MOST_READ = 200  # reports; more of a burst tell no more
@@ -33,7 +34,7 @@ def is_brigade(connection: Connection, policy: Policy, case_id: str, report: Rep
         .order_by(reports.c.received_at.desc())
         .limit(MOST_READ)
     )
-    return is_burst(policy, [report, *(Report.model_validate(body) for body in rows.scalars())])
+    return is_burst(policy, [report, *(report_of(body, {}) for body in rows.scalars())])
 
 
 def is_burst(policy: Policy, burst: Sequence[Report]) -> bool:

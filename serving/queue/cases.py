@@ -11,12 +11,14 @@ from models.score import Priority
 from serving.accounts.auth import Identity
 from serving.errors import NotFound
 from serving.queue.claim_log import NO_CLAIM, end
-from serving.queue.stages import APPEAL, ASIDE, QA, SECOND
+from serving.queue.stages import APPEAL, ASIDE, FIRST, QA, SECOND, role_in
 from serving.schemas import AppealOut, CaseOut, ContentOut, Decision, ReportAnswer, ReportOut, Status
 from serving.store import Store
 from serving.store.events import record
 from serving.store.tables import UNKNOWN_LANGUAGE, appeals, cases, claims, contents, decisions, golden, reports, scores
 
+# What is shown of reports: not their content, which may be long.
+ABOUT = (reports.c.report_id, reports.c.content_version, reports.c.received_at, reports.c.score_id, reports.c.body)
 MAX_REPORTS = 100  # a case shows its newest reports; `report_count` says how many there are
 
 
@@ -27,9 +29,9 @@ def read_case(store: Store, case_id: str, who: Identity, now: datetime) -> CaseO
         blind = row.blind and who.role != "intake"
         # A case whose decision was imported has no report, and so no score.
         score = leading_score(connection, row) if not blind and count_reports(connection, shown(row)) else None
-        told = not withheld(connection, row, who)
         source = row if row.copy_of is None else get(connection, row.copy_of)
-        case = view(connection, row, score, with_content=may_see(source, who), with_decisions=told)
+        made = _told_decisions(connection, row, who)
+        case = view(connection, row, score, with_content=may_see(source, who), decisions=made)
     if source.lane == "specialist" and who.is_specialist:
         with store.write() as connection:
             record(connection, now, "specialist_opened", case_id, who.id)
@@ -51,8 +53,8 @@ def read_report(store: Store, report_id: str, who: Identity) -> ReportAnswer:
             report_id=report_id,
             case_id=case.id,
             status=status_of(case),
-            score=None if case.blind and who.role != "intake" else Score.model_validate(kept.score),
-            decisions=[] if withheld(connection, case, who) else decisions_of(connection, case.id),
+            score=None if case.blind and who.role != "intake" else _told_score(case, kept.score),
+            decisions=_told_decisions(connection, case, who),
         )
 
 
@@ -60,6 +62,11 @@ def _own_copy(connection: Connection, case_id: str, who: Identity) -> Row[Any] |
     """The copy of a golden case that this caller was given, who is not told that it is one."""
     given = select(claims.c.case_id).where(claims.c.case_id == cases.c.id, claims.c.reviewer == who.id)
     return connection.execute(select(cases).where(cases.c.copy_of == case_id, given.exists()).limit(1)).one_or_none()
+
+
+def _told_score(case: Row[Any], kept: object) -> Score:
+    score = Score.model_validate(kept)
+    return with_priority(score, case) if case.copy_of else score
 
 
 def may_see(case: Row[Any], who: Identity) -> bool:
@@ -105,7 +112,7 @@ def get(connection: Connection, case_id: str) -> Row[Any]:
 
 
 def view(
-    connection: Connection, case: Row[Any], score: Score | None, *, with_content: bool, with_decisions: bool
+    connection: Connection, case: Row[Any], score: Score | None, *, with_content: bool, decisions: list[Decision]
 ) -> CaseOut:
     """Put a case together around the score to show."""
     return CaseOut(
@@ -120,7 +127,7 @@ def view(
         appeal=_appeal(connection, case) if with_content else None,
         due_at=case.due_at,
         reopened=case.reopened,
-        decisions=decisions_of(connection, case.id) if with_decisions else [],
+        decisions=decisions,
     )
 
 
@@ -152,7 +159,12 @@ def leading_score(connection: Connection, case: Row[Any]) -> Score:
 def leading_report(connection: Connection, case: Row[Any]) -> tuple[Report, datetime]:
     """The case's most severe report, and when it came."""
     row = connection.execute(_most_severe(case)).one()
-    return Report.model_validate(row.body), row.received_at
+    return report_of(row.body, row.content), row.received_at
+
+
+def report_of(body: dict[str, Any], content: dict[str, Any] | None) -> Report:
+    """A report from what is kept of it; a store of before has its content in the body."""
+    return Report.model_validate({"content": content, **body})
 
 
 def with_priority(score: Score, case: Row[Any]) -> Score:
@@ -162,7 +174,7 @@ def with_priority(score: Score, case: Row[Any]) -> Score:
 
 def _most_severe(case: Row[Any]) -> Any:
     return (
-        select(reports.c.body, reports.c.received_at, scores.c.score)
+        select(reports.c.body, reports.c.content, reports.c.received_at, scores.c.score)
         .join(scores, scores.c.score_id == reports.c.score_id)
         .where(reports.c.case_id == shown(case), reports.c.content_version == case.content_version)
         .order_by(
@@ -202,20 +214,29 @@ def _content(connection: Connection, case: Row[Any]) -> ContentOut:
 
 def told_times(connection: Connection, case: Row[Any]) -> Callable[[datetime], datetime]:
     """When to say that a report came, from when it did: nothing else, but for a copy of a golden case. Its first report
-    came when the copy did, and the others as long after that as they really did, or sooner so that none is yet to come.
+    came as long before the copy as it really did before the case, and the others as long after that as they really did,
+    or sooner so that none is yet to come.
     """
     if case.copy_of is None:
         return lambda moment: moment
     ends = select(func.min(reports.c.received_at), func.max(reports.c.received_at))
     first, last = connection.execute(ends.where(reports.c.case_id == case.copy_of)).one()
-    pace = min(1.0, (case.updated_at - case.created_at) / max(last - first, timedelta(seconds=1)))
-    return lambda moment: case.created_at + pace * (moment - first)
+    begins = case.created_at - delay(connection, case.copy_of)
+    pace = min(1.0, max(case.updated_at - begins, timedelta(0)) / max(last - first, timedelta(seconds=1)))
+    return lambda moment: begins + pace * (moment - first)
+
+
+def delay(connection: Connection, case_id: str) -> timedelta:
+    """How long after its first report came a case was kept."""
+    first = select(func.min(reports.c.received_at)).where(reports.c.case_id == case_id).scalar_subquery()
+    created, received = connection.execute(select(cases.c.created_at, first).where(cases.c.id == case_id)).one()
+    return created - received  # type: ignore[no-any-return]
 
 
 def _reports(connection: Connection, case: Row[Any], *, with_notes: bool) -> list[ReportOut]:
     told = told_times(connection, case)
     rows = connection.execute(
-        select(reports)
+        select(*ABOUT)
         .where(reports.c.case_id == shown(case))
         .order_by(reports.c.received_at.desc(), reports.c.report_id)
         .limit(MAX_REPORTS)
@@ -238,6 +259,23 @@ def decisions_of(connection: Connection, case_id: str) -> list[Decision]:
     """A case's decisions, oldest first, without second opinions and those that were taken back."""
     told = decisions.c.retracted_at.is_(None) & decisions.c.role.not_in(ASIDE)
     return read_decisions(connection, told & (decisions.c.case_id == case_id))
+
+
+def _told_decisions(connection: Connection, case: Row[Any], who: Identity) -> list[Decision]:
+    """A case's decisions as far as this caller may know them; of a copy of a golden case, as of any other."""
+    if withheld(connection, case, who):
+        return []
+    if case.copy_of is None or who.role == "intake":
+        return decisions_of(connection, case.id)
+    mine = (decisions.c.case_id == case.id) & decisions.c.retracted_at.is_(None) & (decisions.c.reviewer == who.id)
+    return [as_told(decision, who) for decision in read_decisions(connection, mine)]
+
+
+def as_told(decision: Decision, who: Identity) -> Decision:
+    """A decision as whoever made it is told of it: not that it was a test of theirs or of another's."""
+    if decision.role not in ASIDE:
+        return decision
+    return decision.model_copy(update={"role": role_in(FIRST, who.role), "selection_probability": None})
 
 
 def read_decisions(connection: Connection, condition: Any, limit: int | None = None) -> list[Decision]:

@@ -65,8 +65,9 @@ def show(runtime: Runtime, claim: claims.Claim, *, explain: bool) -> ClaimAnswer
         score = cases.with_priority(runtime.scorer.score(report, received_at=received_at, explain=explain), row)
     with runtime.store.read() as connection:
         _held(connection, claim)
-        told = row.stage not in (SECOND, QA)  # who looks again shall not know what others concluded
-        case = cases.view(connection, row, score, with_content=True, with_decisions=told)
+        # Who looks again shall not know what others concluded.
+        made = [] if row.stage in (SECOND, QA) else cases.decisions_of(connection, row.id)
+        case = cases.view(connection, row, score, with_content=True, decisions=made)
     return ClaimAnswer(claim=ClaimOut(id=claim.id, token=claim.token, expires_at=claim.expires_at), case=case)
 
 

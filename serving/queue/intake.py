@@ -196,6 +196,7 @@ def _join_case(
     values: dict[str, Any] = {"content_version": version, "updated_at": now}
     if case.subject_id is None:
         values["subject_id"] = item.report.subject.id
+    said = content_of(item.score)
     closed, raises = case.status in ("decided", "withdrawn"), False
     if closed and (changed or _brings_more(connection, case, item.score)):
         # The clock starts anew: what is decided no longer waits.
@@ -203,7 +204,7 @@ def _join_case(
         connection.execute(update(reports).where(reports.c.case_id == case.id, reports.c.raises).values(raises=False))
         values |= {"status": "open", "stage": FIRST, "reopened": case.reopened + 1}
         priority = kept_special(case, item.score.priority, policy.due(SPECIALIST, now))
-        values |= content_of(item.score) | place(policy, priority, now)
+        values |= said | place(policy, priority, now)
         record(connection, now, "reopened", case.id, None, report_id=item.report.report_id)
     elif not closed and not changed and is_brigade(connection, policy, case.id, item.report, now):
         values["brigade"] = True
@@ -211,13 +212,11 @@ def _join_case(
         raises = True
         standing = Priority.model_validate(case.priority_detail)
         joint = of_case([standing, item.score.priority])
-        if changed:
-            values |= content_of(item.score)
-        else:
-            values |= joined(case, item.score, leads=joint.value == item.score.priority.value)
+        values |= said if changed else joined(case, item.score, leads=joint.value == item.score.priority.value)
         values |= place(policy, joint, case.waits_since)
         if changed and case.stage in (SECOND, QA):
             values["stage"] = FIRST  # of what it says now nobody has an opinion yet
+    values["flagged"] = said["flagged"] if changed else sorted({*case.flagged, *said["flagged"]})
     if values.get("lane") == SPECIALIST != case.lane:
         values |= take_from_others(connection, case, now)
     connection.execute(update(cases).where(cases.c.id == case.id).values(values))
@@ -226,23 +225,15 @@ def _join_case(
 
 def _brings_more(connection: Connection, case: Row[Any], new: Score) -> bool:
     """Whether a report on decided content names a higher severity or a category that nobody named before."""
-    stored = connection.execute(
-        select(scores.c.score)
-        .join(reports, reports.c.score_id == scores.c.score_id)
-        .where(reports.c.case_id == case.id, reports.c.content_version == case.content_version)
-    )
-    before = [Score.model_validate(score) for score in stored.scalars()]
     decided = connection.execute(
         select(decisions.c.categories, decisions.c.severity)
         .where(decisions.c.case_id == case.id, decisions.c.retracted_at.is_(None))
         .order_by(decisions.c.seq.desc())
         .limit(1)
     ).one_or_none()
-    known = {category.category for score in before for category in score.categories if category.flagged}
-    known |= set(decided.categories) if decided else set()
-    severest = max([level_of(score) for score in before] + [decided.severity or 0 if decided else 0])
-    flagged = {category.category for category in new.categories if category.flagged}
-    return level_of(new) > severest or bool(flagged - known)
+    known = {*case.flagged, *(decided.categories if decided else ())}
+    severest = max(case.severity or 0, (decided.severity or 0) if decided else 0)
+    return level_of(new) > severest or not known.issuperset(content_of(new)["flagged"])
 
 
 def _insert_content(connection: Connection, case_id: str, version: int, item: _Hashed, now: datetime) -> None:
@@ -257,13 +248,15 @@ def _insert_report(
     connection: Connection, item: _Hashed, case_id: str, version: int, now: datetime, *, raises: bool
 ) -> None:
     report, score = item.report, item.score
+    body = report.model_dump(mode="json", exclude_defaults=True)
     connection.execute(
         insert(reports),
         {
             "report_id": report.report_id,
             "case_id": case_id,
             "content_version": version,
-            "body": report.model_dump(mode="json", exclude_defaults=True),
+            "content": body.pop("content"),
+            "body": body,
             "body_hash": item.body_hash,
             "received_at": item.received_at,
             "score_id": score.score_id,

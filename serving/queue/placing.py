@@ -24,8 +24,8 @@ def place(policy: Policy, priority: Priority, since: datetime) -> dict[str, Any]
 
 
 def content_of(*scores: Score) -> dict[str, Any]:
-    """The columns of a case that say who may take it and what it may do to them: the category of the report of most
-    harm, and the worst severity of any, of all on what the content says now.
+    """The columns of a case that say what it holds: the category of the report of most harm, and the worst severity and
+    all flagged categories of any, of all on what the content says now.
     """
     first = max(scores, key=lambda score: score.priority.value)
     likeliest = first.categories[0] if first.categories else None
@@ -33,6 +33,7 @@ def content_of(*scores: Score) -> dict[str, Any]:
     return {
         "category": likeliest.category if likeliest and named else NO_CATEGORY,
         "severity": max((level_of(score) for score in scores if score.severity), default=None),
+        "flagged": sorted({each.category for score in scores for each in score.categories if each.flagged}),
     }
 
 

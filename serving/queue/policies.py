@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
-from models import Report, Score, Scorer
+from models import Score, Scorer
 from models.errors import MissingData
 from models.policy import SPECIALIST, Policy
 from models.priority import of_case
 from models.score import Priority
-from serving.queue.cases import take_from_others
+from serving.queue.cases import report_of, take_from_others
 from serving.queue.placing import content_of, kept_special, place
 from serving.settings import Settings
 from serving.store import Store
@@ -23,6 +23,8 @@ from serving.store.tables import cases, reports, scores
 
 BATCH = 100  # cases that are placed anew in one transaction
 # Those that somebody holds may well come back, and then wait among others. Copies of golden cases never do.
+# What tells whether a case holds the same still.
+HELD = (cases.c.content_version, cases.c.category, cases.c.severity, cases.c.flagged)
 WAITS = cases.c.status.in_(["open", "claimed"]) & cases.c.copy_of.is_(None)
 
 
@@ -56,11 +58,14 @@ def put_in_force(settings: Settings, path: Path) -> Policy:
 
 @dataclass(frozen=True)
 class Move:
-    """A waiting case, where it is, where a policy puts it, and the columns that say what it holds."""
+    """A waiting case, where it is, where a policy puts it, and the columns that say what it holds: `held` before, and
+    `content` after.
+    """
 
     case_id: str
     before: Priority
     after: Priority
+    held: tuple[Any, ...]
     content: dict[str, Any]
 
     @property
@@ -78,10 +83,11 @@ def moves(store: Store, scorer: Scorer) -> Iterator[list[Move]]:
 
 
 def _batch(store: Store, scorer: Scorer, after: str) -> list[Move]:
-    columns = (cases.c.id, cases.c.lane, cases.c.priority_detail, cases.c.waits_since, cases.c.content_version)
+    columns = (cases.c.id, cases.c.lane, cases.c.priority_detail, cases.c.waits_since, *HELD)
     waiting: Select[Any] = select(*columns).where(WAITS, cases.c.id > after).order_by(cases.c.id).limit(BATCH)
-    said = (reports.c.case_id, reports.c.content_version, reports.c.body, reports.c.received_at, scores.c.created_at)
-    told: Select[Any] = select(*said).join(scores, scores.c.score_id == reports.c.score_id).where(reports.c.raises)
+    said = (reports.c.case_id, reports.c.content_version, reports.c.received_at, reports.c.body, reports.c.content)
+    told: Select[Any] = select(*said, scores.c.created_at).join(scores, scores.c.score_id == reports.c.score_id)
+    told = told.where(reports.c.raises)
     raising: dict[str, list[Row[Any]]] = defaultdict(list)
     with store.read() as connection:
         rows = connection.execute(waiting).all()
@@ -100,7 +106,7 @@ def _move(scorer: Scorer, case: Row[Any], raising: Sequence[Row[Any]]) -> Move:
     later: list[Priority] = []
     latest: list[Score] = []  # of what the content says now
     for row in raising:
-        found = scorer.score(Report.model_validate(row.body), received_at=row.received_at)
+        found = scorer.score(report_of(row.body, row.content), received_at=row.received_at)
         (later if row.created_at >= case.waits_since else earlier).append(found.priority)
         if row.content_version == case.content_version:
             latest.append(found)
@@ -109,7 +115,15 @@ def _move(scorer: Scorer, case: Row[Any], raising: Sequence[Row[Any]]) -> Move:
         earlier = [joint.model_copy(update={"due_at": scorer.policy.due(joint.lane, case.waits_since)})]
     after = of_case(earlier + later)
     content = content_of(*latest) if latest else {}
-    return Move(case.id, before, kept_special(case, after, before.due_at), content)
+    # Reports that raise nothing named them too.
+    content["flagged"] = sorted({*case.flagged, *content.get("flagged", ())})
+        {*case.flagged, *content.get("flagged", ())}
+    )  # reports that raise nothing named them too
+    return Move(case.id, before, kept_special(case, after, before.due_at), _held(case), content)
+
+
+def _held(case: Row[Any]) -> tuple[Any, ...]:
+    return tuple(getattr(case, column.name) for column in HELD)
 
 
 def place_anew(store: Store, policy: Policy, found: list[Move]) -> None:
@@ -120,7 +134,8 @@ def place_anew(store: Store, policy: Policy, found: list[Move]) -> None:
         for move in found:
             wanted = select(cases).where(WAITS, cases.c.id == move.case_id)
             row = connection.execute(wanted.with_for_update()).one_or_none()
-            if row and Priority.model_validate(row.priority_detail) == move.before:
+            same = row is not None and _held(row) == move.held
+            if row and same and Priority.model_validate(row.priority_detail) == move.before:
                 values = move.content | place(policy, move.after, row.waits_since)
                 if move.after.lane == SPECIALIST != row.lane:
                     values |= take_from_others(connection, row, now)

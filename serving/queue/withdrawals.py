@@ -1,8 +1,9 @@
 """Withdrawals: the content of a case is gone, so that nobody needs to look at it."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from serving.accounts.auth import Identity
 from serving.errors import NotFound
@@ -34,14 +35,16 @@ def withdraw(store: Store, who: Identity, case_id: str, now: datetime) -> CaseOu
             return
         if row.claim_id is not None:
             end(connection, row.claim_id, now, "withdrawn")
-        values = {"status": status_without(connection, case_id, row.stage), "updated_at": now, **NO_CLAIM}
+        values = {"status": status_without(connection, row, row.stage), "updated_at": now, **NO_CLAIM}
         connection.execute(update(cases).where(cases.c.id == case_id).values(values))
 
     store.retrying(work)
     return reading.read_case(store, case_id, who, now)
 
 
-def status_without(connection: Connection, case_id: str, stage: str) -> str:
-    """What becomes of a case without its content: one that only waits for another opinion is decided already."""
-    stands = second_looks.standing(connection, case_id) if stage in (SECOND, QA) else None
-    return "decided" if stands is not None and stands.outcome in second_looks.VERDICTS else "withdrawn"
+def status_without(connection: Connection, case: Row[Any], stage: str) -> str:
+    """What becomes of a case without its content: one that only waits for another opinion on it is decided already."""
+    stands = second_looks.standing(connection, case.id) if stage in (SECOND, QA) else None
+    if stands is None or stands.outcome not in second_looks.VERDICTS:
+        return "withdrawn"
+    return "decided" if stands.content_version == case.content_version else "withdrawn"

@@ -13,10 +13,10 @@ from models.policy import Policy
 from models.taxonomy import Taxonomy
 from serving.accounts.auth import Identity
 from serving.errors import ClaimLapsed, ContentChanged, DecisionConflict, InvalidRequest
-from serving.queue.cases import read_decisions
+from serving.queue.cases import as_told, read_decisions
 from serving.queue.claim_log import NO_CLAIM, end
 from serving.queue.claims import held_case
-from serving.queue.stages import ASIDE, FIRST, SECOND, role_in
+from serving.queue.stages import ASIDE, SECOND, role_in
 from serving.review import alike, second_looks
 from serving.review.second_looks import VERDICTS, Verdict
 from serving.schemas import Decision, DecisionFeed, DecisionIn
@@ -65,10 +65,7 @@ def decide(
         else:
             message = "this decision_id was used for another decision; send this one under a new decision_id"
             raise DecisionConflict(message, field="decision_id")
-        decision = read_decisions(connection, decisions.c.seq == seq)[0]
-        if decision.role in ASIDE:  # whoever made it is not told that it was a test
-            return decision.model_copy(update={"role": role_in(FIRST, who.role), "selection_probability": None})
-        return decision
+        return as_told(read_decisions(connection, decisions.c.seq == seq)[0], who)
 
     return store.retrying(work)
 

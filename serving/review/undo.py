@@ -99,7 +99,7 @@ def _take_back(
     record(connection, now, "retracted", case.id, who.id, decision_id=decision.decision_id)
     before, withdrawn = _since(connection, decision)
     if withdrawn and case.status == "decided" and before["stage"] != APPEAL:
-        values = {"status": status_without(connection, case.id, before["stage"]), **NO_CLAIM}
+        values = {"status": status_without(connection, case, before["stage"]), **NO_CLAIM}
     changed = update(cases).where(cases.c.id == case.id)
     back = {**_place_before(before, decision, case), **values, "updated_at": now}
     return connection.execute(changed.values(back).returning(cases)).one()

@@ -56,6 +56,7 @@ cases = Table(
         "category", Name, nullable=False, server_default=NO_CATEGORY
     ),  # the likeliest, for those who take some alone
     Column("severity", Integer),  # 0 to 4 as scored, for the exposure of reviewers
+    Column("flagged", Free, nullable=False, server_default="[]"),  # categories that any report on this content flagged
     Column("stage", Name, nullable=False, server_default="first"),  # whose look it waits for: first, second, qa, appeal
     Column("brigade", Boolean, nullable=False, server_default=false()),
     Column("copy_of", String(32)),  # of a golden case as one reviewer gets it: the case whose content it shows
@@ -110,7 +111,8 @@ reports = Table(
     Column("report_id", Id, primary_key=True),
     Column("case_id", String(32), ForeignKey("cases.id"), nullable=False),
     Column("content_version", Integer, nullable=False),
-    Column("body", Free, nullable=False),
+    Column("body", Free, nullable=False),  # without its content, which may be long and of which a case shows one
+    Column("content", Free),
     Column("body_hash", String(64), nullable=False),
     Column("received_at", UtcTime, nullable=False),
     Column("score_id", String(64), nullable=False),

@@ -1,6 +1,7 @@
 """The audit: distances that mean something, a page without report text, and specialist cases left out."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sqlalchemy import insert
 
+from benchmarks import postgres
 from models.bundle import Bundle
 from models.errors import MissingData
 from models.report import Report, parse_report
@@ -34,12 +36,22 @@ ODD = "<b>zorbleflax</b>"
 HISTOGRAM = arrays(np.float64, 8, elements=st.floats(0, 100)).filter(lambda a: a.sum() > 1).map(lambda a: a / a.sum())
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'frontline.db'}")
-    migrate(store)
-    yield store
-    store.close()
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+    with ExitStack() as stack:
+        url = f"sqlite:///{tmp_path / 'frontline.db'}"
+        if request.param == "postgresql":
+            url = stack.enter_context(postgres.database(request.getfixturevalue("server")))
+        store = Store(url)
+        migrate(store)
+        yield store
+        store.close()
 
 
 @pytest.fixture
@@ -66,8 +78,17 @@ def scored(store: Store, loaded: Bundle, now: datetime) -> Callable[..., None]:
             connection.execute(insert(cases).values(id=case_id, lane=lane, reopened=0, fence=0, **kept, **times))
             content = {"text": text, "context": [], "attachments": [], "created_at": at}
             connection.execute(insert(contents).values(case_id=case_id, version=1, **content))
-            report = {"content_version": 1, "body_hash": "0", "received_at": at, "score_id": f"s{number}"}
-            connection.execute(insert(reports).values(report_id=f"r{number}", case_id=case_id, body=body, **report))
+            report: dict[str, Any] = {
+                "content_version": 1,
+                "body_hash": "0",
+                "received_at": at,
+                "score_id": f"s{number}",
+            }
+            connection.execute(
+                insert(reports).values(
+                    report_id=f"r{number}", case_id=case_id, body=body, content=body.pop("content"), **report
+                )
+            )
             fields = {"bundle": bundle or loaded.digest, "abstained": score["abstained"], "created_at": at}
             connection.execute(
                 insert(scores).values(score_id=f"s{number}", report_id=f"r{number}", score=score, **fields)
@@ -125,16 +146,17 @@ def test_a_window_is_compared_and_specialist_cases_are_not(
     scored(101, "Too old to count", days=30)
     scored(102, "Scored by another", bundle="sha256:other")
     scored(103, "Ein Satz", language="de")
+    scored(104, "\0", language="de")
     found = audit(store, loaded, 7, now)
-    assert (found.n, found.other_bundles) == (41, 1)
-    assert found.languages == {"en": 40, "de": 1}
-    assert found.abstained >= 1 / 41
+    assert (found.n, found.other_bundles) == (42, 1)
+    assert found.languages == {"en": 40, "de": 2}
+    assert found.abstained >= 1 / 42
     assert found.separable is not None and found.separable > 0.9  # one sentence again and again
     assert found.separable_interval is not None
     page = render(found)
     assert "zorbleflax" not in page and "weather" not in page
     assert "<script" not in page and "http" not in page
-    assert "41 scores from 2026-11-15" in page
+    assert "42 scores from 2026-11-15" in page
     assert "1 more scores came from other bundles" in page
 
 

@@ -273,8 +273,8 @@ def test_a_challenger_is_registered_and_promoted(
     version = client.get_model_version(tracking.MODEL, second)
     assert version.tags["bundle"] == challenger.digest
     run = client.get_run(version.run_id)
-    said = "too few texts to say: 6 of the 12 texts of newest decisions are violations, and it takes 50: about 220 more"
-    assert conclusion(comparisons).startswith(said)
+    said = "6 of the 12 texts of newest decisions are violations, and it takes 50: at most 220 more"
+    assert conclusion(comparisons).startswith(f"too few texts to say: {said}")
     assert run.data.tags[tracking.GATES] == conclusion(comparisons)
     assert run.data.params["decisions"] == "60"
     assert "gate.newest_decisions.challenger.brier.value" in run.data.metrics
@@ -307,17 +307,17 @@ def test_an_existing_folder_is_refused_before_any_work(store: Store, loaded: Bun
     [(0.0, 0.0, True), (-0.019, 0.019, True), (-0.03, 0.0, False), (0.0, 0.03, False), (0.2, -0.1, True)],
 )
 def test_the_gate(precision: float, brier: float, passed: bool) -> None:
-    found = part("a part", 50, 51, precision, brier)
+    found = part("newest decisions", 50, 51, precision, brier)
     assert found.verdict == ("passed" if passed else "failed")
-    assert conclusion([found]) == (PASSED if passed else "failed: worse than the champion on a part")
+    assert conclusion([found]) == (PASSED if passed else "failed: worse than the champion on newest decisions")
 
 
 @pytest.mark.parametrize(
     ("positives", "n", "said"),
     [
-        (49, 400, "49 of the 400 texts of newest decisions are violations, and it takes 50: about 5 more decided"),
-        (0, 12, "0 of the 12 texts of newest decisions are violations, and it takes 50: about 250 more decided"),
-        (12, 12, "12 of the 12 texts of newest decisions are violations, and it takes 50: about 190 more decided"),
+        (49, 400, "49 of the 400 texts of newest decisions are violations, and it takes 50: at most 5 more decided"),
+        (0, 12, "0 of the 12 texts of newest decisions are violations, and it takes 50: at most 250 more decided"),
+        (12, 12, "12 of the 12 texts of newest decisions are violations, and it takes 50: at most 190 more decided"),
         (60, 60, "all 60 texts of newest decisions are violations, and it takes some that are none"),
     ],
 )
@@ -326,6 +326,7 @@ def test_too_few_texts_say_nothing(positives: int, n: int, said: str) -> None:
     assert found.verdict == "too few"
     fine = part("authored", 50, 100, 0.0, 0.0)
     assert conclusion([fine, found]).startswith(f"too few texts to say: {said}")
+    assert conclusion([fine]) == "too few texts to say: nothing was decided since the champion learnt from decisions"
     assert conclusion([part("authored", 50, 100, -0.3, 0.0), found]).startswith("failed: worse")
 
 

@@ -194,13 +194,21 @@ def test_a_damaged_copy_is_replaced_and_then_loaded(
     assert runtime.scorer.bundle.digest == digest
 
 
+@pytest.mark.parametrize("part", ["serving.runtime.load_bundle", "models.loading.check_golden"])
 def test_what_failed_for_another_reason_is_tried_again(
-    runtime: Runtime, settings: Settings, make_bundle: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime,
+    settings: Settings,
+    make_bundle: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
 ) -> None:
+    def fail(_: object) -> None:
+        raise MemoryError
+
     digest = install(make_bundle("2"), settings.home)
     with monkeypatch.context() as patch:
         patch.setattr("serving.runtime.RETRY_SECONDS", 0.0)
-        patch.setattr("serving.runtime.load_bundle", lambda _: 1 / 0)
+        patch.setattr(part, fail)
         set_champion(settings.home, digest)
         runtime.refresh()
     runtime.refresh()

@@ -19,6 +19,7 @@ from serving.quality.figures import FEWEST, own, totals
 from serving.queue import claims
 from serving.queue.policies import moves
 from serving.queue.stages import FIRST, QA, SECOND
+from serving.queue.withdrawals import withdraw
 from serving.review import decisions, second_looks, undo
 from serving.review.second_looks import agree, is_drawn, opinions
 from serving.runtime import Runtime
@@ -119,6 +120,15 @@ def test_who_cannot_decide_leaves_the_verdict_as_it_was(desk: Any, team: SimpleN
         stands = second_looks.standing(connection, case_id)
     assert stands is not None
     assert stands.role == "reviewer"
+
+
+def test_a_new_text_that_nobody_decided_is_withdrawn(
+    desk: Any, team: SimpleNamespace, runtime: Runtime, report: Make, accept: Accept
+) -> None:
+    case_id = one_more(desk, team.reviewer, **THREAT)
+    accept(runtime.store, runtime.scorer, [report("again", "Another ambush", content={"id": "c"})], desk.now, 0)
+    assert one_more(desk, team.reviewer, outcome="escalate") == case_id
+    assert withdraw(runtime.store, team.intake, case_id, desk.now).status == "withdrawn"
 
 
 def test_what_may_be_undone_is_not_fed(desk: Any, team: SimpleNamespace) -> None:

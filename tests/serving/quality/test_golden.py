@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from serving.console import around
 from serving.errors import DecisionFinal, Forbidden, InvalidRequest, NotFound
@@ -269,6 +269,12 @@ def test_the_id_of_a_copy_says_no_more_than_that_of_another_case(
     for case in (copy, desk.case(known)):
         assert UUID(case.id).version == 7
         assert int(case.id[:12], 16) == int(case.created_at.timestamp() * 1000)
+    with runtime.store.write() as connection:
+        connection.execute(update(cases).where(cases.c.id == known).values(created_at=START + timedelta(seconds=7)))
+    again = desk.case(desk.claim(team.reviewer2).case_id)
+    shown = reading.read_case(runtime.store, again.id, team.reviewer2, desk.now)
+    assert again.created_at - shown.reports[0].received_at == timedelta(seconds=7)
+    assert shown.due_at == desk.policy.due("high", shown.reports[0].received_at)
 
 
 def test_nothing_that_reviewers_may_ask_for_tells_a_test(
@@ -278,9 +284,12 @@ def test_nothing_that_reviewers_may_ask_for_tells_a_test(
     shown = reading.read_case(runtime.store, held.case_id, team.reviewer, desk.now)
     told = reading.read_report(runtime.store, "threat", team.reviewer)
     assert (told.case_id, told.status, told.decisions) == (held.case_id, "claimed", [])
+    assert told.score.priority.due_at == shown.due_at
     assert reading.read_report(runtime.store, "threat", team.intake).case_id == known
     decision = desk.decide(team.reviewer, held)
     assert (decision.content_id, decision.role, decision.selection_probability) == (shown.content.id, "reviewer", None)
+    after = reading.read_case(runtime.store, held.case_id, team.reviewer, desk.now)
+    assert (after.status, after.decisions) == ("decided", [decision])
 
 
 @pytest.mark.parametrize("role", ["reviewer", "specialist", "scientist", "manager", "intake"])

@@ -105,13 +105,24 @@ def test_what_a_case_holds_follows_its_text(runtime: Runtime, put: Put) -> None:
     put("We will ambush you", NOW + timedelta(minutes=1))
     threat = row_of(runtime)
     assert (threat.category, threat.lane, threat.severity) == ("violence_threat", "high", 3)
-    assert moved(runtime)[0].content == {"category": "violence_threat", "severity": 3}
+    held = {"category": "violence_threat", "severity": 3, "flagged": ["violence_threat"]}
+    assert moved(runtime)[0].content == held
     put("We will ambush you", NOW + timedelta(minutes=2), reason="spam")
     assert (row_of(runtime).category, row_of(runtime).severity) == ("violence_threat", 3)
     with runtime.store.write() as connection:
         connection.execute(update(cases).values(category="spam", severity=2))  # as another bundle had it
     policies.place_anew(runtime.store, runtime.scorer.policy, moved(runtime))
     assert (row_of(runtime).category, row_of(runtime).severity) == ("violence_threat", 3)
+
+
+def test_what_changed_while_it_was_scored_stays(runtime: Runtime, put: Put) -> None:
+    put("We will ambush you", exposure={"views": 5 * 10**6})
+    found = moved(runtime)
+    put("a useless discount", NOW)
+    before = row_of(runtime)
+    policies.place_anew(runtime.store, runtime.scorer.policy, found)
+    assert (row_of(runtime).category, row_of(runtime).severity) == (before.category, before.severity)
+    assert before.category != "violence_threat"
 
 
 def test_a_held_case_is_placed_anew_too_and_leaves_who_may_not_see_it(

@@ -25,6 +25,8 @@ def upgrade() -> None:
     op.add_column("cases", sa.Column("category", sa.String(length=64), server_default="none", nullable=False))
     op.execute("UPDATE cases SET language = 'und' WHERE language IS NULL")
     op.add_column("cases", sa.Column("severity", sa.Integer()))
+    op.add_column("cases", sa.Column("flagged", sa.JSON(), server_default="[]", nullable=False))
+    op.add_column("reports", sa.Column("content", sa.JSON()))
     op.add_column("cases", sa.Column("stage", sa.String(length=64), server_default="first", nullable=False))
     op.add_column("cases", sa.Column("brigade", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("cases", sa.Column("copy_of", sa.String(length=32)))
