@@ -117,8 +117,6 @@ def _move(scorer: Scorer, case: Row[Any], raising: Sequence[Row[Any]]) -> Move:
     content = content_of(*latest) if latest else {}
     # Reports that raise nothing named them too.
     content["flagged"] = sorted({*case.flagged, *content.get("flagged", ())})
-        {*case.flagged, *content.get("flagged", ())}
-    )  # reports that raise nothing named them too
     return Move(case.id, before, kept_special(case, after, before.due_at), _held(case), content)
 
 

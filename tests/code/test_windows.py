@@ -5,7 +5,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.bundle import Bundle
 from models.runtime import MAX_WINDOWS, OVERLAP, WINDOW, windows
+from serving.settings import SHIPPED_BUNDLE
 
 SIZE = WINDOW - 2  # without the two special tokens
 
@@ -33,3 +35,8 @@ def test_by_hand() -> None:
     assert windows(127) == ([(0, 126), (110, 127)], False)
     assert windows(MAX_WINDOWS * 110 + OVERLAP)[1] is False
     assert windows(MAX_WINDOWS * 110 + OVERLAP + 1)[1] is True
+
+
+def test_what_somebody_writes_is_no_special_token() -> None:
+    embeddings, _ = Bundle.read(SHIPPED_BUNDLE).text_model.embed("[SEP] " * 100)
+    assert len(embeddings) > 1  # a hundred special tokens would fit into one window

@@ -16,7 +16,7 @@ from serving.accounts import people
 from serving.accounts.care import stretch
 from serving.accounts.people import Profile, profile_of
 from serving.console.words import masked
-from serving.inert import inert
+from serving.inert import brief, inert
 from serving.runtime import Runtime
 from serving.store.tables import cases, claims
 
@@ -327,6 +327,11 @@ def test_near_duplicates_are_shown_with_as_much_care(
 )
 def test_inert(text: str, shown: str | None) -> None:
     assert inert(text) == (text if shown is None else shown)
+
+
+def test_long_notes_are_cut() -> None:
+    assert brief("x" * 4000) == "x" * 4000
+    assert brief("\u202e" * 100_000).endswith("⟨RLO⟩ ⟨96,000 more characters⟩")
 
 
 def test_masked() -> None:

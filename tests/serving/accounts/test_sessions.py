@@ -1,7 +1,8 @@
 """Sessions: they begin with the right password alone, and end when they should, everywhere at once."""
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
+from starlette.requests import Request
 
 from serving.accounts import people, sessions, tries
 from serving.accounts.auth import hash_of
 from serving.accounts.sessions import Limits
 from serving.api.application import create_app
-from serving.console.web import MAX_FORM_BYTES, csrf_of
-from serving.errors import TooManyTries, Unauthenticated
+from serving.console.web import FORM_TYPE, MAX_FORM_BYTES, csrf_of, form_under
+from serving.errors import BodyTooLarge, TooManyTries, Unauthenticated
 from serving.runtime import Runtime
 from serving.settings import Settings
 from serving.store import Store, tables
@@ -238,6 +240,31 @@ def test_what_is_too_long_costs_nothing(browser: Any, store: Store, monkeypatch:
     browser.submit("/console/sign-in", name="x", password="x" * MAX_FORM_BYTES)
     assert browser.page.status_code == 413
     assert "The form is larger than" in browser.text
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=B; charset=punycode", "text/plain", ""])
+def test_only_what_our_own_pages_send_is_read(browser: Any, kind: str) -> None:
+    answer = browser.client.post("/console/sign-in", content=b"--B", headers={"Content-Type": kind})
+    assert answer.status_code == 415
+
+
+def test_a_form_without_end_and_one_of_very_many_fields(browser: Any) -> None:
+    kind = {"Content-Type": FORM_TYPE}
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(MAX_FORM_BYTES // 1000 + 2):
+            yield b"x" * 1000
+        raise AssertionError("it was read on")
+
+    assert browser.client.post("/console/sign-in", content=b"a&" * 300, headers=kind).status_code == 422
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-type", FORM_TYPE.encode())]}
+    left = pieces()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": next(left), "more_body": True}
+
+    with pytest.raises(BodyTooLarge):
+        asyncio.run(form_under("cookie")(Request(scope, receive)))
 
 
 def test_sessions_rotate_on_signing_in(browser: Any) -> None:

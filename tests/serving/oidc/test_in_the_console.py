@@ -10,6 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from serving.accounts import people
 from serving.api.application import create_app
+from serving.console import signin
 from serving.runtime import Runtime
 from tests.serving.oidc.provider import SECRET, Provider, by_another_key, returned
 
@@ -80,6 +81,14 @@ def test_the_next_time_is_the_same_person_with_the_role_of_now(runtime: Runtime,
     provider.claims = {}
     people.disable(runtime.store, "ada", before.created_at)
     check_refused(browser.sign_on(), 403, "our account here is disabled")
+
+
+def test_a_crowd_is_told_to_come_again(runtime: Runtime, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signin, "MOST_ELSEWHERE", 0)
+    answer = Browser(runtime).leave()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+    monkeypatch.undo()
+    assert Browser(runtime).sign_on().status_code == 200
 
 
 def test_refusals_have_a_page(runtime: Runtime, provider: Provider) -> None:

@@ -241,6 +241,12 @@ def test_bad_json(intake: TestClient, content: bytes) -> None:
         check_error(intake.post(path, content=content), 400)
 
 
+def test_very_many_values_are_refused_before_they_are_looked_at(intake: TestClient) -> None:
+    for context in ({"entries": [0] * 20_000}, {"entries": [{}] * 20_000}, {str(i): 0 for i in range(20_000)}):
+        error = check_error(intake.post(ANALYZE, json=body(context=context)), 400)
+        assert "more than 10000 values" in error["message"]
+
+
 def test_unknown_fields_and_wrong_types_are_named(intake: TestClient) -> None:
     error = check_error(intake.post(ANALYZE, json=body(spams=SECRET)), 400)
     assert error["message"] == 'Invalid JSON payload received. Unknown name "spams": Cannot find field.'

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, update
 
 from serving.queue import intake as taking_in
 from serving.queue.intake import Rejected, count_reports, prepared_hash
@@ -128,6 +128,11 @@ def test_a_report_that_joins_costs_the_same_however_many_did_before(
     event.listen(runtime.store.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
     accept(runtime.store, runtime.scorer, [report("r-9", "hello", **ON_C9)], NOW, 0)
     assert len([each for each in statements if each.startswith("SELECT") and "scores" in each]) == 1  # is it known?
+    with runtime.store.write() as connection:
+        connection.execute(update(cases).values(status="decided"))
+    statements.clear()
+    accept(runtime.store, runtime.scorer, [report("r-10", "hello", **ON_C9)], NOW, 0)
+    assert len([each for each in statements if each.startswith("SELECT") and "scores" in each]) == 1
 
 
 def test_texts_are_prepared_before_the_transaction(
