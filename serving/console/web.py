@@ -69,7 +69,7 @@ def form_under(cookie: str) -> Callable[[Request], Awaitable[FormData]]:
 
     async def take(request: Request) -> FormData:
         # Nothing else comes from our pages, and in multipart forms the sender says with which codec to read them.
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+        if request.headers.get("content-type", FORM_TYPE).partition(";")[0].strip().lower() != FORM_TYPE:
             raise UnsupportedMediaType(f"a form is sent as {FORM_TYPE}")
         body = bytearray()
         async for piece in request.stream():

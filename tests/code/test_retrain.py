@@ -331,7 +331,7 @@ def test_too_few_texts_say_nothing(positives: int, n: int, said: str) -> None:
 
 
 def test_more_decisions_do_not_mend_another_part() -> None:
-    said = conclusion([part("public tests", 3, 9, 0.0, 0.0)])
+    said = conclusion([part("newest decisions", 50, 99, 0.0, 0.0), part("public tests", 3, 9, 0.0, 0.0)])
     assert said == "too few texts to say: 3 of the 9 texts of public tests are violations, and it takes 50"
 
 

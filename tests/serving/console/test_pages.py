@@ -220,7 +220,7 @@ def test_whatever_is_wrong_is_told_on_a_page(browser: Any, runtime: Runtime, mon
     browser.get("/console/decide")
     check(405, "There is no such page.")
     browser.submit("/console/next", **{f"field{i}": "x" for i in range(300)})
-    check(400, "The request cannot be read.")
+    check(422, "The form has more than 200 fields.")
     browser.submit("/console/next", note="x" * (runtime.settings.max_body_bytes + 1))
     check(413, "The body is larger than")
     monkeypatch.setattr("serving.console.home.session", lambda *_: 1 // 0)

@@ -110,7 +110,7 @@ def test_its_reports_are_as_old_as_it_says(
     copy = desk.case(desk.claim(team.reviewer).case_id)
     assert copy.copy_of == held.case_id
     with runtime.store.read() as connection:
-        shown = golden.reading.view(connection, copy, None, with_content=True, with_decisions=False).reports
+        shown = golden.reading.view(connection, copy, None, with_content=True, decisions=[]).reports
     times = [each.received_at for each in shown][::-1]
     assert times[0] == copy.waits_since and times == sorted(set(times)) and times[-1] <= desk.now
 
