@@ -29,6 +29,7 @@ BODIES: dict[str, Callable[[str], object]] = {
     "/v1alpha1/comments:analyze": lambda text: {
         "comment": {"text": text},
         "requestedAttributes": {name: {} for name in ATTRIBUTES},
+        "languages": ["en"],  # a made-up text may look like another language, which is refused
     },
     "/v1/moderations": lambda text: {"input": text},
 }
